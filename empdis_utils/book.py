@@ -1,0 +1,193 @@
+"""Turn executed chapters into pages of the book, next to the pages that are prose.
+
+    python -m empdis_utils.book stage --runs DIR --out DIR   (the folder that Jupyter Book reads)
+    python -m empdis_utils.book code NOTEBOOK OUT            (the code cells alone; see Makefile)
+
+A page takes its prose from the source notebook and its outputs from the run, so that a prose edit
+needs no rerun. Labels are made unique per profile (``__profile__`` in a label), the title names
+the corpus, pages of synthetic data carry a note, and each page ends with how it was made.
+"""
+
+import argparse
+import html
+import json
+import shutil
+from pathlib import Path
+
+import yaml
+
+from . import run
+
+SYNTHETIC_NOTE = """```{admonition} Synthetic clips
+:class: warning
+This page shows the known-truth corpus: generated speech, warped photographs, written templates.
+It tests the method. It is no evidence about people.
+```"""
+
+
+def code_cells(notebook):
+    """Sources and tags of the code cells, in order: what decides whether a chapter must rerun."""
+    return [
+        ["".join(cell["source"]), sorted(cell["metadata"].get("tags", []))]
+        for cell in notebook["cells"]
+        if cell["cell_type"] == "code"
+    ]
+
+
+def merge(source, executed):
+    """Prose of `source` with the outputs of `executed` (both notebooks as dicts).
+
+    Raises
+    ------
+    ValueError
+        The code cells differ: the run is older than the notebook.
+    """
+    injected = [c for c in executed["cells"] if "injected-parameters" in tags(c)]
+    ran = [c for c in executed["cells"] if c["cell_type"] == "code" and c not in injected]
+    wanted = [c for c in source["cells"] if c["cell_type"] == "code"]
+    if ["".join(c["source"]) for c in ran] != ["".join(c["source"]) for c in wanted]:
+        raise ValueError("the code of the notebook changed since it ran: run the chapter again")
+    outputs = iter(ran)
+    cells = []
+    for cell in source["cells"]:
+        if cell["cell_type"] != "code":
+            cells.append(cell)
+            continue
+        done = next(outputs)
+        kept = [o for o in done["outputs"] if not is_progress(o)]
+        cells.append({**cell, "outputs": kept, "execution_count": done["execution_count"]})
+    return {**executed, "cells": cells}
+
+
+def tags(cell):
+    """Tags of a cell, as a list."""
+    return cell["metadata"].get("tags", [])
+
+
+def is_progress(output):
+    """True for a progress bar's stderr (it rewrites its line); warnings stay on the page."""
+    text = "".join(output.get("text", ""))
+    return output["output_type"] == "stream" and output["name"] == "stderr" and "\r" in text
+
+
+def how_it_was_made(entry):
+    """Markdown: the folded note at the end of a page, from its provenance entry."""
+    overridden = f" with `{' '.join(entry['overrides'])}`" if entry["overrides"] else ""
+    parameters = {k: v for k, v in entry["parameters"].items() if k not in run.GIVEN_BY_RUN}
+
+    def rows(mapping):
+        return "".join(
+            f"<tr><td>{html.escape(str(k))}</td><td><code>{html.escape(str(v))}</code></td></tr>"
+            for k, v in mapping.items()
+        )
+
+    facts = {
+        "profile": entry["profile"],
+        "command": f"make study PROFILE={entry['profile']} NB={entry['chapter']}",
+        "git commit": entry["git"],
+        "seconds": entry["seconds"],
+        "started": entry["started"],
+        "hardware": entry["hardware"],
+    }
+    hashes = {f"sha256 of {name}": digest[:16] for name, digest in entry["inputs"].items()}
+    table = rows(facts) + rows(parameters) + rows(entry["versions"]) + rows(hashes)
+    return (
+        f"```{{dropdown}} How this page was made\n"
+        f"Profile `{entry['profile']}`{overridden}. {entry['seconds']} seconds.\n\n"
+        f'<table class="made"><thead><tr><th>what</th><th>value</th></tr></thead>'
+        f"<tbody>{table}</tbody></table>\n```"
+    )
+
+
+def page(source, executed, entry, title):
+    """One finished page (notebook dict) from a source, its run, and its provenance entry."""
+    notebook = json.loads(json.dumps(merge(source, executed)).replace("__profile__", entry["run"]))
+    first = next(c for c in notebook["cells"] if c["cell_type"] == "markdown")
+    heading, *rest = "".join(first["source"]).split("\n")
+    note = ["", SYNTHETIC_NOTE] if entry["parameters"].get("corpus") == "fixture" else []
+    suffix = f": {title}" if title else ""
+    first["source"] = "\n".join([heading + suffix, *note, *rest])
+    notebook["cells"].append(
+        {"cell_type": "markdown", "id": "made", "metadata": {}, "source": how_it_was_made(entry)}
+    )
+    return notebook
+
+
+def write_if_changed(path, text):
+    """Write `text`, and leave the file (and its date) alone when it says the same already."""
+    if path.exists() and path.read_text(encoding="utf-8") == text:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def trim_toc(toc, out):
+    """Keep the chapters of `toc` that have a page under `out`; runs it does not name come last."""
+    parts, named = [], {toc["root"]}
+    for part in toc["parts"]:
+        files = [c for c in part["chapters"] if any(out.glob(f"{c['file']}.*"))]
+        named |= {c["file"] for c in files}
+        if files:
+            parts.append({**part, "chapters": files})
+    pages = [str(p.relative_to(out).with_suffix("")) for p in sorted(out.glob("runs/*/*.ipynb"))]
+    others = [{"file": name} for name in pages if name not in named]
+    if others:
+        parts.append({"caption": "Other runs", "chapters": others})
+    return {**toc, "parts": parts}
+
+
+def stage(runs, out, root=run.ROOT):
+    """Fill `out` with the pages that exist: prose, and every profile's finished chapters."""
+    wanted = set()
+    for path in sorted((root / "book").rglob("*")):
+        if path.is_file():
+            target = out / path.relative_to(root / "book")
+            wanted.add(target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            glued = path.suffix == ".md" and "::" in path.read_text(encoding="utf-8")
+            if glued or not target.exists() or path.read_bytes() != target.read_bytes():
+                shutil.copyfile(path, target)  # pages that quote a run are always read again
+    for story_path in sorted(runs.glob("*/provenance.json")):
+        story = json.loads(story_path.read_text())["chapters"]
+        for chapter, entry in story.items():
+            executed = story_path.parent / f"{chapter}.ipynb"
+            if not executed.exists():
+                continue
+            source = json.loads((run.NOTEBOOKS / executed.name).read_text(encoding="utf-8"))
+            done = json.loads(executed.read_text(encoding="utf-8"))
+            title = run.read_profile(entry["profile"]).get("title", "")
+            title += f" ({', '.join(entry['overrides'])})" if entry["overrides"] else ""
+            made = page(source, done, {**entry, "chapter": chapter}, title)
+            target = out / "runs" / entry["run"] / executed.name
+            wanted.add(target)
+            write_if_changed(target, json.dumps(made, indent=1) + "\n")
+    for name in ("_config.yml",):
+        wanted.add(out / name)
+        write_if_changed(out / name, (root / name).read_text(encoding="utf-8"))
+    for path in out.rglob("*"):
+        if path.is_file() and path not in wanted and path.name != "_toc.yml":
+            path.unlink()
+    toc = trim_toc(yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8")), out)
+    write_if_changed(out / "_toc.yml", yaml.safe_dump(toc, sort_keys=False))
+
+
+def main(argv=None):
+    """Command line of the two steps that the Makefile calls."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    steps = parser.add_subparsers(dest="step", required=True)
+    staging = steps.add_parser("stage")
+    staging.add_argument("--runs", type=Path, required=True)
+    staging.add_argument("--out", type=Path, required=True)
+    coding = steps.add_parser("code")
+    coding.add_argument("notebook", type=Path)
+    coding.add_argument("out", type=Path)
+    asked = parser.parse_args(argv)
+    if asked.step == "stage":
+        stage(asked.runs, asked.out)
+    else:
+        notebook = json.loads(asked.notebook.read_text(encoding="utf-8"))
+        write_if_changed(asked.out, json.dumps(code_cells(notebook), indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

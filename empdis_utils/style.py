@@ -1,0 +1,34 @@
+"""One visual system: the colours and shapes that mean the same thing on every page.
+
+Quadrants carry a shape as well as a colour, so that no figure needs colour to be read. The colours
+are the Okabe-Ito set, which people with colour-blindness tell apart
+(https://jfly.uni-koeln.de/color/, 2008).
+"""
+
+import seaborn as sns
+
+QUADRANT_COLORS = {"blue": "#0072B2", "red": "#D55E00", "green": "#009E73", "yellow": "#E69F00"}
+QUADRANT_MARKERS = {"blue": "o", "red": "X", "green": "^", "yellow": "s"}
+QUADRANT_MEANING = {
+    "blue": "both right",
+    "red": "only unimodal right",
+    "green": "only fusion right",
+    "yellow": "both wrong",
+}
+MODALITY_COLORS = {"text": "#332288", "audio": "#117733", "video": "#882255", "fusion": "#444444"}
+
+
+def apply():
+    """Set seaborn's theme for static figures: call once per chapter."""
+    sns.set_theme(style="ticks", context="notebook", font_scale=0.95)
+    sns.mpl.rcParams.update(
+        {
+            "figure.figsize": (7.2, 4.0),
+            "figure.dpi": 100,
+            "savefig.dpi": 144,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "legend.frameon": False,
+            "svg.hashsalt": "empdis",
+        }
+    )

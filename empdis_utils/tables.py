@@ -1,0 +1,184 @@
+"""The tables that chapters hand to each other: parquet files, checked on the way in and out.
+
+The schemas are the contract between chapters. A chapter writes with `write`, the next one reads
+with `read`; both refuse a table that breaks its schema and list every bad row.
+"""
+
+from pathlib import Path
+
+import pandas as pd
+import pandera.pandas as pa
+from pandera.errors import SchemaErrors
+
+QUADRANTS = ("blue", "red", "green", "yellow")
+
+
+def _col(dtype, *checks, nullable=False, required=True):
+    return pa.Column(dtype, checks=list(checks), nullable=nullable, coerce=True, required=required)
+
+
+_share = pa.Check.in_range(0, 1)
+_number = dict(nullable=True)
+
+SCHEMAS = {
+    "manifest": pa.DataFrameSchema(
+        {
+            "clip_id": _col(str),
+            "dialog_id": _col(str),
+            "start_s": _col(float, **_number),
+            "end_s": _col(float, **_number),
+            "transcript": _col(str, nullable=True),
+            "n_tokens": _col("Int64", pa.Check.ge(0), nullable=True),
+            "label": _col(str),
+            "y": _col(int, pa.Check.ge(0)),
+            "split": _col(str),
+            "audio_path": _col(str, nullable=True),
+            "video_path": _col(str, nullable=True),
+        },
+        unique=["clip_id"],
+    ),
+    "predictions": pa.DataFrameSchema(
+        {
+            "clip_id": _col(str),
+            "inputs": _col(str),
+            "source": _col(str, pa.Check.isin(["finetuned", "fusion", "baseline", "given"])),
+            "seed": _col(int),
+            "fold": _col(int),
+            "split": _col(str),
+            "y": _col(int),
+            "p": _col(float, _share),
+        },
+        unique=["clip_id", "inputs", "source", "seed"],
+    ),
+    "gates": pa.DataFrameSchema(
+        {
+            "clip_id": _col(str),
+            "seed": _col(int),
+            "modality": _col(str),
+            "gate": _col(float, _share),
+            "attention": _col(float, _share),
+        },
+        unique=["clip_id", "seed", "modality"],
+    ),
+    "quadrants": pa.DataFrameSchema(
+        {
+            "clip_id": _col(str),
+            "modality": _col(str),
+            "seed": _col(str),
+            "conf_unimodal": _col(float, _share),
+            "conf_fusion": _col(float, _share),
+            "quadrant": _col(str, pa.Check.isin(QUADRANTS)),
+            **{f"membership_{q}": _col(float, _share) for q in QUADRANTS},
+        },
+        unique=["clip_id", "modality", "seed"],
+    ),
+    "audio_features": pa.DataFrameSchema(
+        {"clip_id": _col(str), "status": _col(str), "reason": _col(str)}, unique=["clip_id"]
+    ),
+    "face_features": pa.DataFrameSchema(
+        {"clip_id": _col(str), "status": _col(str), "reason": _col(str)}, unique=["clip_id"]
+    ),
+    "feature_tests": pa.DataFrameSchema(
+        {
+            "family": _col(str),
+            "feature": _col(str),
+            "contrast": _col(str),
+            "n_1": _col(int),
+            "n_2": _col(int),
+            **{
+                name: _col(float, **_number)
+                for name in (
+                    *("mean_1", "mean_2", "t", "df", "p", "p_holm", "p_bh"),
+                    *("hedges_g", "ci_low", "ci_high", "p_permutation"),
+                )
+            },
+        },
+        unique=["family", "feature", "contrast"],
+    ),
+    "entropy": pa.DataFrameSchema(
+        {
+            "clip_id": _col(str),
+            "modality": _col(str),
+            "quadrant": _col(str, pa.Check.isin(QUADRANTS)),
+            "entropy": _col(float, pa.Check.ge(0)),
+        },
+        unique=["clip_id", "modality"],
+    ),
+    "annotations": pa.DataFrameSchema(
+        {
+            "annotator": _col(str),
+            "clip_id": _col(str),
+            "modality": _col(str),
+            "round": _col(int, pa.Check.isin([1, 2])),
+            "judgment": _col(str),
+            "shown": _col(str),
+            "at": _col(str),
+        },
+        unique=["annotator", "clip_id", "modality", "round"],
+    ),
+    "kappa": pa.DataFrameSchema(
+        {
+            "modality": _col(str),
+            "quadrant": _col(str),
+            "round": _col(int, nullable=False),
+            "subset": _col(str),
+            "n": _col(int, pa.Check.ge(0)),
+            "kappa": _col(float, **_number),
+            "ci_low": _col(float, **_number),
+            "ci_high": _col(float, **_number),
+            "alpha": _col(float, **_number),
+        },
+    ),
+}
+
+
+def check(frame, name):
+    """Return `frame` with the column types of table `name`.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Any row order; extra columns are kept.
+    name : str
+        A table of DESIGN's contract. Names without a schema (``embeddings/…``, a chapter's own
+        tables) pass unchanged.
+
+    Raises
+    ------
+    ValueError
+        Lists every column, row and value that breaks the schema.
+    """
+    schema = SCHEMAS.get(name)
+    if schema is None:
+        return frame
+    try:
+        return schema.validate(frame, lazy=True)
+    except SchemaErrors as error:
+        cases = error.failure_cases[["column", "check", "failure_case", "index"]]
+        raise ValueError(f"table '{name}' breaks its contract:\n{cases.to_string()}") from None
+
+
+def write(frame, directory, name):
+    """Check `frame` and write it to ``directory/name.parquet``. Returns the path."""
+    path = Path(directory) / f"{name}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    check(frame, name).to_parquet(path, index=False)
+    return path
+
+
+def read(directory, name):
+    """Read and check ``directory/name.parquet``.
+
+    Raises
+    ------
+    FileNotFoundError
+        Says which table is missing and where, when the chapter that writes it has not run.
+    """
+    path = Path(directory) / f"{name}.parquet"
+    if not path.exists():
+        there = sorted(p.stem for p in Path(directory).glob("**/*.parquet"))
+        raise FileNotFoundError(
+            f"no table '{name}' in {directory}: run the chapter that writes it first "
+            f"(tables there: {', '.join(there) or 'none'})"
+        )
+    return check(pd.read_parquet(path), name)
