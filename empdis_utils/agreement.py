@@ -1,0 +1,1566 @@
+"""Do people agree: coefficients, their intervals over recordings, and the human study around them.
+
+Ratings come in two shapes. *Judgments*: a long table with one row per answer (`annotator`,
+`clip_id`, `judgment`, and `modality`, `round` where they exist). *Counts*: an array [n_clips, k] of
+votes per category, the number of votes free to differ between clips.
+"""
+
+import csv
+import datetime
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy import optimize, sparse, special, stats
+from statsmodels.stats.proportion import proportion_confint
+
+JUDGMENTS = ("neutral", "empathetic")
+MODALITIES = ("text", "audio", "video")
+QUADRANTS = ("blue", "red", "green", "yellow")
+COLUMNS = ["annotator", "clip_id", "modality", "round", "judgment", "shown", "at"]
+KAPPA = ["modality", "quadrant", "round", "subset", "n", "kappa", "ci_low", "ci_high", "alpha"]
+MIN_RECORDINGS = 6
+
+
+# ---------------------------------------------------------------- ratings in, arrays out
+
+
+def _item_columns(judgments):
+    return [c for c in ("clip_id", "modality", "round") if c in judgments]
+
+
+def _check_judgments(judgments):
+    missing = {"annotator", "clip_id", "judgment"} - set(judgments)
+    if missing:
+        raise ValueError(f"judgments lack the columns {sorted(missing)}")
+    double = judgments.duplicated(["annotator", *_item_columns(judgments)])
+    if double.any():
+        row = judgments[double].iloc[0]
+        raise ValueError(
+            f"{double.sum()} double judgments, the first by {row['annotator']!r} of clip "
+            f"{row['clip_id']!r}: keep one row per annotator and clip (and modality and round)"
+        )
+
+
+def vote_counts(judgments, categories=None):
+    """Count the votes of each clip.
+
+    Parameters
+    ----------
+    judgments : DataFrame
+        Long table: annotator, clip_id, judgment; modality and round, if present, tell items apart.
+        A missing judgment is no vote.
+    categories : sequence, optional
+        Columns of the result, used or not. Default: the sorted judgments that occur.
+
+    Returns
+    -------
+    DataFrame, shape [n_items, k]
+        Index: clip_id (and modality, round). int counts.
+
+    Raises
+    ------
+    ValueError
+        Missing columns, a double judgment, or a judgment outside `categories`.
+    """
+    _check_judgments(judgments)
+    seen = judgments["judgment"].dropna()
+    categories = sorted(seen.unique()) if categories is None else list(categories)
+    extra = set(seen) - set(categories)
+    if extra:
+        raise ValueError(f"judgments outside the categories {categories}: {sorted(extra)}")
+    dummies = pd.DataFrame({c: (judgments["judgment"] == c).astype(int) for c in categories})
+    return dummies.groupby([judgments[c] for c in _item_columns(judgments)], sort=False).sum()
+
+
+def _counts(ratings):
+    """Counts as a float array [n_clips, k] from either shape."""
+    if isinstance(ratings, pd.DataFrame) and "judgment" in ratings:
+        ratings = vote_counts(ratings)
+    counts = np.asarray(ratings, float)
+    if counts.ndim != 2:
+        raise ValueError(f"counts must be [n_clips, k], not of shape {counts.shape}")
+    if not np.isfinite(counts).all() or (counts < 0).any() or (counts % 1).any():
+        raise ValueError("counts must be whole numbers of votes, 0 or more, none missing")
+    return counts
+
+
+def _pairs(judgments):
+    """Two annotators side by side: DataFrame [n_items, 2], missing where one did not answer."""
+    _check_judgments(judgments)
+    annotators = sorted(judgments["annotator"].unique())
+    if len(annotators) != 2:
+        raise ValueError(
+            f"Cohen's kappa needs two annotators, not {len(annotators)} {annotators}: "
+            "use fleiss_kappa or krippendorff_alpha"
+        )
+    return judgments.set_index([*_item_columns(judgments), "annotator"])["judgment"].unstack()
+
+
+# ---------------------------------------------------------------- moments and coefficients
+#
+# Every coefficient is a function of sums over clips (its moments), so a recording enters a resample
+# only through the sum of its clips' moments.
+
+
+def _count_moments(counts):
+    """Moments [n_clips, 2k + 4] of the count coefficients; see `interval` for the algebra."""
+    votes = counts.sum(axis=1)
+    paired = votes >= 2
+    safe = np.where(paired, votes, 2)
+    agreeing = (counts * (counts - 1)).sum(axis=1)
+    return np.column_stack(
+        [
+            paired,
+            agreeing / (safe * (safe - 1)),
+            votes >= 1,
+            counts / np.maximum(votes, 1)[:, None],
+            agreeing / (safe - 1),
+            counts * paired[:, None],
+        ]
+    )
+
+
+def _pair_moments(pairs):
+    """Cells of the confusion matrix, one-hot [n_clips, k * k]; rows with a missing answer are 0."""
+    pairs = pd.DataFrame(pairs)
+    both = pairs.notna().all(axis=1).to_numpy()
+    codes, categories = pd.factorize(pairs[both].to_numpy().ravel())
+    k = len(categories)
+    moments = np.zeros((len(pairs), k * k))
+    moments[np.flatnonzero(both), codes[::2] * k + codes[1::2]] = 1
+    return moments
+
+
+def _chance_corrected(observed, expected):
+    return (observed - expected) / (1 - expected)
+
+
+def _raw(t):
+    return t[..., 1] / t[..., 0]
+
+
+def _share(t):
+    k = (t.shape[-1] - 4) // 2
+    return t[..., 3 : 3 + k] / t[..., 2:3]
+
+
+def _fleiss(t):
+    return _chance_corrected(_raw(t), (_share(t) ** 2).sum(axis=-1))
+
+
+def _ac1(t):
+    share = _share(t)
+    return _chance_corrected(_raw(t), (share * (1 - share)).sum(axis=-1) / (share.shape[-1] - 1))
+
+
+def _alpha(t):
+    k = (t.shape[-1] - 4) // 2
+    agreeing, votes = t[..., 3 + k], t[..., 4 + k :]
+    n = votes.sum(axis=-1)
+    return _chance_corrected(agreeing / n, (votes * (votes - 1)).sum(axis=-1) / (n * (n - 1)))
+
+
+def _cohen(t):
+    k = round(t.shape[-1] ** 0.5)
+    cells = t.reshape(*t.shape[:-1], k, k)
+    n = cells.sum(axis=(-1, -2))
+    observed = np.einsum("...ii->...", cells) / n
+    return _chance_corrected(observed, (cells.sum(-1) * cells.sum(-2)).sum(-1) / n**2)
+
+
+def _mean(t):
+    return t[..., 1] / t[..., 0]
+
+
+STATISTICS = {
+    "raw_agreement": _raw,
+    "fleiss_kappa": _fleiss,
+    "krippendorff_alpha": _alpha,
+    "gwet_ac1": _ac1,
+    "cohen_kappa": _cohen,
+}
+
+
+def _evaluate(function, totals):
+    """The statistic of moment totals; NaN where it is undefined (0/0)."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = function(totals)
+    return np.where(np.isfinite(value), value, np.nan)
+
+
+def _of_counts(function, ratings):
+    return float(_evaluate(function, _count_moments(_counts(ratings)).sum(axis=0)))
+
+
+def raw_agreement(ratings):
+    """Mean over clips of the share of agreeing pairs of raters.
+
+    Parameters
+    ----------
+    ratings : DataFrame of judgments, or counts [n_clips, k]
+        Clips with fewer than two votes have no pair and do not enter.
+
+    Returns
+    -------
+    float
+        0 to 1; NaN when no clip has two votes.
+
+    Notes
+    -----
+    The observed agreement of Fleiss (1971), doi:10.1037/h0031619; checked against R's irrCAC.
+    """
+    return _of_counts(_raw, ratings)
+
+
+def cohen_kappa(first, second=None):
+    """Cohen's kappa of two annotators.
+
+    Parameters
+    ----------
+    first : array-like [n_clips], or DataFrame of judgments
+        One annotator's answers; or the long table of exactly two annotators.
+    second : array-like [n_clips], optional
+        The other annotator's answers, in the same order.
+
+    Returns
+    -------
+    float
+        Clips that one annotator did not answer do not enter. NaN when undefined: no common clip, or
+        both gave one and the same answer throughout (expected agreement 1).
+
+    Raises
+    ------
+    ValueError
+        Not two annotators, a double judgment, or arrays of different length.
+
+    Notes
+    -----
+    Cohen (1960), doi:10.1177/001316446002000104. Checked against scikit-learn, statsmodels and
+    R's irrCAC. Own code, so that the value and its bootstrap are one function.
+    """
+    if second is None:
+        pairs = _pairs(first)
+    else:
+        first, second = (pd.Series(np.asarray(x)) for x in (first, second))
+        if len(first) != len(second):
+            raise ValueError(f"{len(first)} answers against {len(second)}: not the same clips")
+        pairs = pd.DataFrame({0: first, 1: second})
+    return float(_evaluate(_cohen, _pair_moments(pairs).sum(axis=0)))
+
+
+def fleiss_kappa(ratings):
+    """Fleiss' kappa, for any and unequal numbers of raters.
+
+    Parameters
+    ----------
+    ratings : DataFrame of judgments, or counts [n_clips, k]
+
+    Returns
+    -------
+    float
+        NaN when undefined: no clip with two votes, or one category only.
+
+    Notes
+    -----
+    Fleiss (1971), doi:10.1037/h0031619. With unequal numbers: Gwet's generalisation (Handbook of
+    Inter-Rater Reliability, 2014, ch. 2): observed agreement is the mean over clips with two votes
+    or more, chance uses the mean over clips of each clip's vote shares. Checked against
+    statsmodels (equal numbers) and R's irrCAC (unequal).
+    """
+    return _of_counts(_fleiss, ratings)
+
+
+def krippendorff_alpha(ratings):
+    """Krippendorff's alpha for nominal categories, for any and unequal numbers of raters.
+
+    Parameters
+    ----------
+    ratings : DataFrame of judgments, or counts [n_clips, k]
+
+    Returns
+    -------
+    float
+        NaN when undefined: no clip with two votes, or one category only.
+
+    Notes
+    -----
+    Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability". Each clip weighs by its
+    number of pairable votes, which is where alpha parts from Fleiss' kappa when numbers differ.
+    Checked against the `krippendorff` package and R's irrCAC.
+    """
+    return _of_counts(_alpha, ratings)
+
+
+def gwet_ac1(ratings):
+    """Gwet's AC1, which stays stable when one category dominates.
+
+    Parameters
+    ----------
+    ratings : DataFrame of judgments, or counts [n_clips, k]
+        k counts unused categories too: give counts with all columns when one may not occur.
+
+    Returns
+    -------
+    float
+        NaN when undefined: no clip with two votes, or k = 1.
+
+    Notes
+    -----
+    Gwet (2008), doi:10.1348/000711006X126600. Checked against R's irrCAC.
+    """
+    return _of_counts(_ac1, ratings)
+
+
+# ---------------------------------------------------------------- intervals over recordings
+
+
+class Interval(NamedTuple):
+    """An estimate and its 95 % interval; NaN and a `reason` where there is too little data."""
+
+    estimate: float
+    ci_low: float
+    ci_high: float
+    n: int
+    n_recordings: int
+    reason: str
+
+
+def _by_recording(moments, groups):
+    """Sums of moments per recording [G, m]; clips without any moment are left out."""
+    used = moments.any(axis=1)
+    codes, names = pd.factorize(np.asarray(groups)[used], sort=True)
+    if (codes < 0).any():
+        raise ValueError(f"{(codes < 0).sum()} clips have no recording: give each one a group")
+    sums = np.zeros((len(names), moments.shape[1]))
+    np.add.at(sums, codes, moments[used])
+    return sums
+
+
+def _weights(size, n_boot, rng):
+    """How often each of `size` recordings is drawn: [n_boot, size], rows sum to `size`."""
+    drawn = rng.integers(0, size, (n_boot, size)) + size * np.arange(n_boot)[:, None]
+    return np.bincount(drawn.ravel(), minlength=n_boot * size).reshape(n_boot, size)
+
+
+def _blocks(n, size, most=2_000_000):
+    """Sizes of the blocks of n rows of `size` numbers that fit in memory."""
+    step = max(1, most // size)
+    return [min(step, n - start) for start in range(0, n, step)]
+
+
+def _resamples(sums, n_boot, rng):
+    """Moment totals [n_boot, m] of resampled recordings."""
+    size = len(sums)
+    return np.concatenate([_weights(size, n, rng) @ sums for n in _blocks(n_boot, size)])
+
+
+def _interval(moments, groups, function, n, n_boot, seed, level=0.95):
+    moments = np.asarray(moments, float)
+    groups = np.arange(len(moments)) if groups is None else np.asarray(groups)
+    if len(groups) != len(moments):
+        raise ValueError(f"{len(moments)} clips but {len(groups)} groups")
+    sums = _by_recording(moments, groups)
+    size = len(sums)
+    total = sums.sum(axis=0)
+    estimate = float(_evaluate(function, total)) if size else np.nan
+    unknown = Interval(estimate, np.nan, np.nan, n, size, "")
+    if n < 2:
+        return unknown._replace(reason=f"too few clips (n={n})")
+    if np.isnan(estimate):
+        return unknown._replace(reason="undefined: only one category was used")
+    if size < MIN_RECORDINGS:
+        return unknown._replace(reason=f"too few recordings (n={size})")
+
+    draws = _evaluate(function, _resamples(sums, n_boot, np.random.default_rng(seed)))
+    undefined = int(np.isnan(draws).sum())
+    draws = draws[~np.isnan(draws)]
+    if len(draws) < 0.9 * n_boot:
+        return unknown._replace(reason=f"undefined in {undefined} of {n_boot} resamples")
+    if np.ptp(draws) < 1e-12:
+        return Interval(estimate, estimate, estimate, n, size, "no variation between recordings")
+    left_out = _evaluate(function, total - sums)
+    left_out = left_out[~np.isnan(left_out)]
+    jackknife = np.sqrt((size - 1) / size * ((left_out - estimate) ** 2).sum())
+    widen = max(np.sqrt(size / (size - 1)), jackknife / draws.std())
+    ties = np.isclose(draws, estimate, rtol=0, atol=1e-12)
+    below = ((draws < estimate) & ~ties).mean() + ties.mean() / 2
+    bias = stats.norm.ppf(np.clip(below, 0.5 / len(draws), 1 - 0.5 / len(draws)))
+    tail = stats.t.ppf([(1 - level) / 2, (1 + level) / 2], size - 1)
+    low, high = np.quantile(draws, stats.norm.cdf(2 * bias + widen * tail))
+    reason = f"undefined in {undefined} of {n_boot} resamples, left out" if undefined else ""
+    return Interval(estimate, float(low), float(high), n, size, reason)
+
+
+def _moments(ratings, statistic):
+    """Moments, function and number of clips of a statistic given by name or public function."""
+    name = getattr(statistic, "__name__", statistic)
+    if name not in STATISTICS:
+        raise ValueError(f"unknown statistic {name!r}: one of {sorted(STATISTICS)}")
+    if name == "cohen_kappa":
+        moments = _pair_moments(ratings)
+        return moments, STATISTICS[name], int(moments.sum())
+    moments = _count_moments(_counts(ratings))
+    return moments, STATISTICS[name], int(moments[:, 0].sum())
+
+
+def interval(counts, groups, statistic="krippendorff_alpha", n_boot=2000, seed=42):
+    r"""95 % interval of a coefficient, by resampling recordings.
+
+    Parameters
+    ----------
+    counts : array-like [n_clips, k]
+        Votes per category; for ``cohen_kappa`` the two annotators' answers [n_clips, 2].
+    groups : array-like [n_clips] or None
+        Recording of each clip. None resamples clips, which is only right when none share one.
+    statistic : str or function
+        One of `STATISTICS`, or the public function of that name.
+    n_boot : int
+    seed : int
+
+    Returns
+    -------
+    Interval
+        estimate, ci_low, ci_high, n (clips that two people judged), n_recordings, reason. The
+        bounds are NaN, with a reason, for fewer than 2 clips or 6 recordings and for an undefined
+        estimate. Resamples in which the coefficient is undefined are left out and counted in
+        `reason`; above 10 % of them there is no interval.
+
+    Raises
+    ------
+    ValueError
+        Unknown statistic, unequal lengths, a clip without a recording.
+
+    Notes
+    -----
+    With votes :math:`n_{ic}` of clip i for category c and :math:`r_i=\sum_c n_{ic}`, let
+    :math:`s_i=\sum_c n_{ic}(n_{ic}-1)`. Every coefficient is a function of sums over clips:
+
+    - observed agreement: :math:`P=\sum s_i/[r_i(r_i-1)]\,/\,\#\{r_i\ge2\}`
+    - shares: :math:`\pi_c=\sum (n_{ic}/r_i)\,/\,\#\{r_i\ge1\}`; Fleiss expects
+      :math:`\sum\pi_c^2`, AC1 :math:`\sum\pi_c(1-\pi_c)/(k-1)`
+    - alpha, over :math:`r_i\ge2`: observed :math:`\sum s_i/(r_i-1)\,/\,N`, expected
+      :math:`\sum_c n_c(n_c-1)/[N(N-1)]` with :math:`n_c=\sum_i n_{ic}`, :math:`N=\sum_c n_c`
+    - Cohen: the k × k confusion matrix
+
+    So a recording is its sum of moments, a resample is a row of multinomial weights, and all
+    resamples are one matrix product.
+
+    The plain percentile interval covers too little with few recordings. This one is the
+    bias-corrected percentile interval (Efron 1981, doi:10.2307/3314608) at expanded levels
+    (Hesterberg 2015, doi:10.1080/00031305.2015.1089789): level :math:`\Phi(2z_0+w\,t_{G-1})` with w
+    the ratio of the delete-one-recording jackknife's standard error to the bootstrap's, at least
+    :math:`\sqrt{G/(G-1)}`. Measured coverage of the nominal 95 % (3,000 data sets of
+    `simulate_nested` each, ± 0.4): 94.5 to 95.8 % with 13 to 91 recordings; 92.1 to 94.3 % with 6
+    to 15 recordings of very unequal size, where the plain percentile interval has 82 to 92 %;
+    91.4 % with 5, hence the minimum of 6.
+    """
+    moments, function, n = _moments(counts, statistic)
+    return _interval(moments, groups, function, n, n_boot, seed)
+
+
+class Difference(NamedTuple):
+    """Second minus first, with its 95 % interval and the p of the swap test."""
+
+    estimate: float
+    ci_low: float
+    ci_high: float
+    p_permutation: float
+    n: int
+    n_recordings: int
+    reason: str
+
+
+def difference(
+    first, second, groups, statistic="krippendorff_alpha", n_boot=2000, n_perm=2000, seed=42
+):
+    """Coefficient of `second` minus that of `first`, the same clips judged twice.
+
+    Parameters
+    ----------
+    first, second : array-like
+        As for `interval`, row by row the same clips. Clips that lack a pair of votes on either side
+        do not enter.
+    groups, statistic, n_boot, seed
+        As for `interval`. One resample of recordings serves both sides.
+    n_perm : int
+        Random swaps of the two sides within clip.
+
+    Returns
+    -------
+    Difference
+        p_permutation: two-sided, (1 + number of swaps at least as far from 0) / (1 + n_perm). A
+        swap that leaves the coefficient undefined counts as far, which errs towards no difference.
+
+    Raises
+    ------
+    ValueError
+        Sides of different length, and as `interval`.
+
+    Notes
+    -----
+    The swap test asks whether the two rounds are exchangeable within each clip (Good 2005,
+    "Permutation, Parametric and Bootstrap Tests of Hypotheses"). It never moves an answer to
+    another clip, so it stays inside recordings.
+    """
+    first, second = pd.DataFrame(first), pd.DataFrame(second)
+    if len(first) != len(second):
+        raise ValueError(f"{len(first)} clips against {len(second)}: give the same clips twice")
+    if getattr(statistic, "__name__", statistic) == "cohen_kappa":
+        # One coding for both sides, so that the confusion matrices have the same cells.
+        stacked = pd.concat([first, second.set_axis(first.columns, axis=1)])
+        moments, function, _ = _moments(stacked, statistic)
+        one, two = moments[: len(first)], moments[len(first) :]
+        both = one.any(axis=1) & two.any(axis=1)
+    else:
+        one, function, _ = _moments(first, statistic)
+        two, _, _ = _moments(second, statistic)
+        both = (one[:, 0] > 0) & (two[:, 0] > 0)
+    one, two = one[both], two[both]
+    groups = np.arange(len(first)) if groups is None else np.asarray(groups)
+    if len(groups) != len(first):
+        raise ValueError(f"{len(first)} clips but {len(groups)} groups")
+    width = one.shape[1]
+
+    def delta(t):
+        return function(t[..., width:]) - function(t[..., :width])
+
+    result = _interval(np.hstack([one, two]), groups[both], delta, int(both.sum()), n_boot, seed)
+    p = np.nan
+    if not result.reason.startswith("too few") and np.isfinite(result.estimate):
+        rng = np.random.default_rng([seed, 1])
+        change = two - one
+        blocks = _blocks(n_perm, len(one))
+        swaps = np.concatenate([rng.integers(0, 2, (n, len(one))) @ change for n in blocks])
+        totals = np.hstack([one.sum(axis=0) + swaps, two.sum(axis=0) - swaps])
+        far = np.abs(_evaluate(delta, totals))
+        far = np.where(np.isnan(far), np.inf, far) >= abs(result.estimate) - 1e-12
+        p = float((1 + far.sum()) / (1 + n_perm))
+    return Difference(*result[:3], p, *result[3:])
+
+
+# ---------------------------------------------------------------- tables
+
+
+def _groups_of(table, groups):
+    """Recording of each row: `groups` is None, a column name, or a mapping from clip_id."""
+    if groups is None:
+        return table["clip_id"].to_numpy()
+    if isinstance(groups, str):
+        return table[groups].to_numpy()
+    found = table["clip_id"].map(groups)
+    if found.isna().any():
+        lost = table.loc[found.isna(), "clip_id"].iloc[0]
+        raise ValueError(f"no recording known for clip {lost!r}: complete `groups`")
+    return found.to_numpy()
+
+
+def _cells(table, by):
+    """(key, rows) for each cell of `by`, in order of first appearance; by=[] is one cell."""
+    if not len(by):
+        yield (), table
+        return
+    yield from table.groupby(list(by), sort=False, observed=True)
+
+
+def _coefficients(ratings, groups, n_boot, seed, names):
+    """Columns of one row: estimate and bounds of each named statistic."""
+    row, reasons = {}, []
+    for column, name, source in names:
+        result = interval(source(ratings), groups, name, n_boot, seed)
+        row |= {column: result.estimate}
+        row |= {f"{column}_low": result.ci_low, f"{column}_high": result.ci_high}
+        row |= {"n": result.n, "n_recordings": result.n_recordings}
+        if result.reason:
+            reasons.append(f"{column}: {result.reason}")
+    return row | {"reason": "; ".join(reasons)}
+
+
+def agreement_table(
+    table,
+    by=("modality", "quadrant", "round"),
+    *,
+    groups,
+    categories=JUDGMENTS,
+    subsets=None,
+    detail=False,
+    n_boot=2000,
+    seed=42,
+):
+    """Agreement per cell, with intervals that resample recordings: the table `kappa`.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Annotations (long, with `judgment`, and the columns of `by`), or counts: one row per clip
+        (and condition) with clip_id, the columns of `by`, and one column of votes per category.
+    by : sequence of str
+        Columns that make the cells, in any order. ``()`` pools all.
+    groups : str, mapping, Series or None
+        Recording of each clip: a column of `table`, or a mapping from clip_id. None: clips.
+    categories : sequence
+        The judgments, or the count columns.
+    subsets : mapping of str to (clip_ids or None), optional
+        Clips of each subset, None for all, e.g. ``{"all": None, "tokens>=6": ids}`` (Table 7).
+    detail : bool
+        Annotations only: add the columns that counts always have.
+    n_boot, seed : int
+
+    Returns
+    -------
+    DataFrame
+        modality, quadrant, round, subset, n, kappa, ci_low, ci_high, alpha. Columns that `by` does
+        not name are ``all`` (round: 0, both rounds as separate items). kappa is Cohen's for two
+        annotators of the whole table, else Fleiss'; n is the clips with two answers or more.
+        Counts, and `detail`, add: other columns of `by`, alpha_low, alpha_high, raw_agreement, ac1
+        (each with _low, _high), n_recordings, reason. Undefined is NaN with a reason.
+
+    Raises
+    ------
+    ValueError
+        Unknown columns, double judgments, a clip without a recording.
+    """
+    by = list(by)
+    long = "judgment" in table
+    needed = ["clip_id", *by, *([] if long else categories)]
+    if missing := [c for c in needed if c not in table]:
+        raise ValueError(f"the table lacks the columns {missing}")
+    annotators = sorted(table["annotator"].unique()) if long else []
+    cohen = len(annotators) == 2
+    counted = [
+        ("alpha", "krippendorff_alpha", lambda r: r[0]),
+        ("raw_agreement", "raw_agreement", lambda r: r[0]),
+        ("ac1", "gwet_ac1", lambda r: r[0]),
+        ("kappa", "cohen_kappa", lambda r: r[1])
+        if cohen
+        else ("kappa", "fleiss_kappa", lambda r: r[0]),
+    ]
+    rows = []
+    for subset, clips in (subsets or {"all": None}).items():
+        part = table if clips is None else table[table["clip_id"].isin(set(clips))]
+        for key, cell in _cells(part, by):
+            items = cell
+            if long:
+                counts = vote_counts(cell, categories)
+                items = counts.index.to_frame(index=False).merge(
+                    cell.drop_duplicates(_item_columns(cell)), on=_item_columns(cell), how="left"
+                )
+                pairs = (
+                    cell.set_index([*_item_columns(cell), "annotator"])["judgment"]
+                    .unstack()
+                    .reindex(index=counts.index, columns=annotators)
+                )
+                ratings = (counts, pairs)
+            else:
+                ratings = (cell[list(categories)], None)
+            row = {"modality": "all", "quadrant": "all", "round": 0, "subset": subset}
+            row |= dict(zip(by, key, strict=True))
+            rows.append(
+                row | _coefficients(ratings, _groups_of(items, groups), n_boot, seed, counted)
+            )
+    out = pd.DataFrame(rows).rename(columns={"kappa_low": "ci_low", "kappa_high": "ci_high"})
+    extra = [c for c in by if c not in KAPPA]
+    rest = ["alpha_low", "alpha_high"]
+    rest += [f"{c}{s}" for c in ("raw_agreement", "ac1") for s in ("", "_low", "_high")]
+    if not long or detail:
+        return out.reindex(columns=[*extra, *KAPPA, *rest, "n_recordings", "reason"])
+    return out.reindex(columns=[*extra, *KAPPA])
+
+
+def _two_rounds(annotations):
+    """Items [clip_id, modality × annotator] of round 1 and of round 2, aligned."""
+    _check_judgments(annotations)
+    wide = annotations.set_index(["clip_id", "modality", "annotator", "round"])["judgment"]
+    wide = wide.unstack(["round", "annotator"])
+    names = sorted(annotations["annotator"].unique())
+    return tuple(wide.reindex(columns=pd.MultiIndex.from_product([[r], names]))[r] for r in (1, 2))
+
+
+def delta_between_rounds(
+    annotations,
+    by=("modality", "quadrant"),
+    *,
+    groups,
+    subsets=None,
+    n_boot=2000,
+    n_perm=2000,
+    seed=42,
+):
+    """Δκ, round 2 minus round 1, with its own interval and a swap test.
+
+    Parameters
+    ----------
+    annotations : DataFrame
+        The annotations table, with the columns of `by`.
+    by, groups, subsets, n_boot, seed
+        As for `agreement_table`.
+    n_perm : int
+        Random swaps of the rounds within clip, both annotators together.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `by`, subset, n, n_recordings, kappa_1, kappa_2, delta, ci_low, ci_high,
+        p_permutation, reason. Only clips that both annotators judged in both rounds enter, so
+        kappa_1 and kappa_2 can differ from `agreement_table` when some are missing. p is not
+        corrected: correct it within the family that you declare.
+
+    Raises
+    ------
+    ValueError
+        Not two annotators, and as `agreement_table`.
+
+    Notes
+    -----
+    Paper, Tables 6 and 7, column Δ, which come without interval or test. See `difference`.
+    """
+    names = sorted(annotations["annotator"].unique())
+    if len(names) != 2:
+        raise ValueError(f"two annotators needed, not {len(names)} {names}")
+    rows = []
+    for subset, clips in (subsets or {"all": None}).items():
+        part = annotations
+        if clips is not None:
+            part = part[part["clip_id"].isin(set(clips))]
+        for key, cell in _cells(part, by):
+            first, second = (r.reindex(columns=names) for r in _two_rounds(cell))
+            whole = first.notna().all(axis=1) & second.notna().all(axis=1)
+            first, second = first[whole], second[whole]
+            items = cell.drop_duplicates(["clip_id", "modality"])
+            items = first.index.to_frame(index=False).merge(items, on=["clip_id", "modality"])
+            result = difference(
+                first, second, _groups_of(items, groups), "cohen_kappa", n_boot, n_perm, seed
+            )
+            rows.append(
+                dict(zip(by, key, strict=True))
+                | {"subset": subset, "n": result.n, "n_recordings": result.n_recordings}
+                | {"kappa_1": cohen_kappa(first[names[0]], first[names[1]])}
+                | {"kappa_2": cohen_kappa(second[names[0]], second[names[1]])}
+                | {"delta": result.estimate, "ci_low": result.ci_low, "ci_high": result.ci_high}
+                | {"p_permutation": result.p_permutation, "reason": result.reason}
+            )
+    return pd.DataFrame(rows)
+
+
+def movement(annotations, labels, by=("annotator", "modality"), *, groups, n_boot=2000, seed=42):
+    """Who changes their mind from round 1 to round 2, and towards the label or away from it.
+
+    Parameters
+    ----------
+    annotations : DataFrame
+        The annotations table, with the columns of `by`.
+    labels : mapping or Series
+        Label of each clip_id.
+    by, groups, n_boot, seed
+        As for `agreement_table`.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `by`; n (answers given in both rounds), n_unpaired (in one round only);
+        stay_right, stay_wrong, toward (wrong, then right), away (right, then wrong): counts;
+        away_other (wrong, then wrong in another way; 0 with two judgments); net = (toward - away)
+        / n with ci_low and ci_high over recordings; n_recordings, reason.
+
+    Raises
+    ------
+    ValueError
+        A clip without a label, double judgments, a clip without a recording.
+    """
+    _check_judgments(annotations)
+    key = ["annotator", "clip_id", "modality"]
+    lost = sorted(set(annotations["clip_id"]) - set(dict(labels)))
+    if lost:
+        raise ValueError(f"no label for {len(lost)} clips, the first {lost[0]!r}")
+    wide = annotations.set_index([*key, "round"])["judgment"].unstack("round")
+    wide = wide.reindex(columns=[1, 2]).reset_index()
+    wide = wide.merge(annotations.drop(columns=["round", "judgment"]).drop_duplicates(key), on=key)
+    wide["label"] = wide["clip_id"].map(labels)
+    rows = []
+    for names, cell in _cells(wide, by):
+        whole = cell[[1, 2]].notna().all(axis=1)
+        cell, n_unpaired = cell[whole], int((~whole).sum())
+        before, after = (cell[r] == cell["label"] for r in (1, 2))
+        changed = cell[1] != cell[2]
+        step = after.astype(int) - before.astype(int)
+        net = _interval(
+            np.column_stack([np.ones(len(cell)), step]),
+            _groups_of(cell, groups),
+            _mean,
+            len(cell),
+            n_boot,
+            seed,
+        )
+        rows.append(
+            dict(zip(by, names, strict=True))
+            | {"n": len(cell), "n_unpaired": n_unpaired}
+            | {"stay_right": int((before & after).sum())}
+            | {"stay_wrong": int((~before & ~after & ~changed).sum())}
+            | {"toward": int((step == 1).sum()), "away": int((step == -1).sum())}
+            | {"away_other": int((~before & ~after & changed).sum())}
+            | {"net": net.estimate, "ci_low": net.ci_low, "ci_high": net.ci_high}
+            | {"n_recordings": net.n_recordings, "reason": net.reason}
+        )
+    return pd.DataFrame(rows)
+
+
+def annotator_bias(
+    annotations, labels, positive="empathetic", by=("round",), *, groups, n_boot=2000, seed=42
+):
+    """How much more often an annotator says `positive` than the labels of the same clips do.
+
+    Parameters
+    ----------
+    annotations : DataFrame
+        The annotations table, with the columns of `by`.
+    labels : mapping or Series
+        Label of each clip_id.
+    positive : str
+    by, groups, n_boot, seed
+        As for `agreement_table`; annotator is always the first column.
+
+    Returns
+    -------
+    DataFrame
+        annotator, the columns of `by`, n, share (of `positive`), label_share, bias (share minus
+        label_share) with ci_low and ci_high over recordings, accuracy, n_recordings, reason.
+
+    Raises
+    ------
+    ValueError
+        A clip without a label or without a recording.
+    """
+    lost = sorted(set(annotations["clip_id"]) - set(dict(labels)))
+    if lost:
+        raise ValueError(f"no label for {len(lost)} clips, the first {lost[0]!r}")
+    by = ["annotator", *(c for c in by if c != "annotator")]
+    rows = []
+    for names, cell in _cells(annotations, by):
+        label = cell["clip_id"].map(labels)
+        said, true = cell["judgment"] == positive, label == positive
+        moments = np.column_stack([np.ones(len(cell)), said.astype(int) - true.astype(int)])
+        bias = _interval(moments, _groups_of(cell, groups), _mean, len(cell), n_boot, seed)
+        rows.append(
+            dict(zip(by, names, strict=True))
+            | {"n": len(cell), "share": said.mean(), "label_share": true.mean()}
+            | {"bias": bias.estimate, "ci_low": bias.ci_low, "ci_high": bias.ci_high}
+            | {"accuracy": (cell["judgment"] == label).mean()}
+            | {"n_recordings": bias.n_recordings, "reason": bias.reason}
+        )
+    return pd.DataFrame(rows)
+
+
+# ---------------------------------------------------------------- votes of many people
+
+
+def soft_labels(counts):
+    """Share of the votes per category, and the entropy of the votes.
+
+    Parameters
+    ----------
+    counts : DataFrame or array [n_clips, k]
+
+    Returns
+    -------
+    DataFrame
+        Same index; n_votes, share_<category> (summing to 1), entropy in nats (0 when all agree, at
+        most log k), status and reason. A clip without votes has NaN and status ``no_votes``.
+
+    Notes
+    -----
+    Plug-in entropy (`scipy.stats.entropy`). It is biased low with few votes, about (k - 1) / 2n
+    (Miller 1955), so compare clips with similar n_votes.
+    """
+    frame = pd.DataFrame(counts)
+    votes = _counts(frame)
+    n = votes.sum(axis=1)
+    with np.errstate(invalid="ignore"):
+        share = votes / n[:, None]
+    out = pd.DataFrame({"n_votes": n.astype(int)}, index=frame.index)
+    out = out.assign(**{f"share_{c}": share[:, i] for i, c in enumerate(frame.columns)})
+    entropy = np.full(len(n), np.nan)
+    entropy[n > 0] = stats.entropy(share[n > 0], axis=1) + 0.0
+    return out.assign(
+        entropy=entropy,
+        status=np.where(n > 0, "ok", "no_votes"),
+        reason=np.where(n > 0, "", "nobody judged this clip"),
+    )
+
+
+def people_quadrants(counts_unimodal, counts_multimodal, y):
+    """Quadrants made of people: is the majority right from one modality, and from all?
+
+    Parameters
+    ----------
+    counts_unimodal, counts_multimodal : DataFrame or array [n_clips, k]
+        Votes per category, row by row the same clips.
+    y : array-like [n_clips]
+        The right category of each clip: a column name of the counts (0..k-1 for arrays).
+
+    Returns
+    -------
+    DataFrame
+        Index of counts_unimodal; y, conf_unimodal and conf_fusion (share of the votes for y),
+        entropy_unimodal and entropy_multimodal (nats), n_unimodal and n_multimodal (votes),
+        quadrant, status, reason.
+
+        The majority is right when y alone has the most votes, wrong when y has fewer than another
+        category. When y shares the first place, the majority neither is right nor wrong: quadrant
+        ``tie``, status ``tie``. No votes on a side: quadrant ``none``, status ``no_votes``. Count
+        both when you leave them out.
+
+    Raises
+    ------
+    ValueError
+        Different clips or categories on the two sides, or a y that is no category.
+
+    Notes
+    -----
+    The quadrant names are the paper's (section 3), with people in the place of models. The
+    majority is a plurality, as in CREMA-D's `emoVote` (Cao et al. 2014,
+    doi:10.1109/TAFFC.2014.2336244).
+    """
+    one, two = pd.DataFrame(counts_unimodal), pd.DataFrame(counts_multimodal)
+    if list(one.columns) != list(two.columns):
+        raise ValueError(f"categories differ: {list(one.columns)} and {list(two.columns)}")
+    if not one.index.equals(two.index):
+        raise ValueError("the two sides are not the same clips in the same order: align the index")
+    y = np.asarray(y)
+    if len(y) != len(one):
+        raise ValueError(f"{len(one)} clips but {len(y)} labels")
+    code = one.columns.get_indexer(y)
+    if (code < 0).any():
+        raise ValueError(f"label {y[code < 0][0]!r} is none of the categories {list(one.columns)}")
+    out = pd.DataFrame({"y": y}, index=one.index)
+    right, tie = [], []
+    for name, conf, frame in (
+        ("unimodal", "conf_unimodal", one),
+        ("multimodal", "conf_fusion", two),
+    ):
+        votes, soft = _counts(frame), soft_labels(frame)
+        own = votes[np.arange(len(y)), code]
+        others = votes.copy()
+        others[np.arange(len(y)), code] = -1
+        best = others.max(axis=1)
+        right.append(own > best)
+        tie.append((own == best) & (own > 0))
+        with np.errstate(invalid="ignore"):
+            out[conf] = own / votes.sum(axis=1)
+        out[f"entropy_{name}"] = soft["entropy"]
+        out[f"n_{name}"] = soft["n_votes"]
+    quadrant = np.select(
+        [right[0] & right[1], right[0], right[1]], ["blue", "red", "green"], "yellow"
+    )
+    empty = ((out["n_unimodal"] == 0) | (out["n_multimodal"] == 0)).to_numpy()
+    tied = (tie[0] | tie[1]) & ~empty
+    out["quadrant"] = np.select([empty, tied], ["none", "tie"], quadrant)
+    out["status"] = np.select([empty, tied], ["no_votes", "tie"], "ok")
+    out["reason"] = np.select(
+        [empty, tied], ["a side has no votes", "the label shares the most votes"], ""
+    )
+    return out
+
+
+# ---------------------------------------------------------------- the sample
+
+
+def sample_for_annotation(quadrants, manifest, per_cell=17, seed=42):
+    """Draw the clips that people will judge: `per_cell` for each quadrant of each modality.
+
+    Parameters
+    ----------
+    quadrants : DataFrame
+        The table `quadrants` with one row per clip and modality (one seed, or the ensemble).
+    manifest : DataFrame
+        clip_id, dialog_id.
+    per_cell : int
+        17 × 4 quadrants × 3 modalities = 204, as in the paper (section 4).
+    seed : int
+
+    Returns
+    -------
+    sample : DataFrame
+        clip_id, dialog_id, modality, quadrant, repeated (True where the clip also stands in
+        another cell), sorted by modality, quadrant and clip_id. `annotation_order` shuffles it.
+    shortfalls : DataFrame
+        modality, quadrant, wanted, available, sampled, missing: one row per cell with fewer than
+        `per_cell` clips. Empty when there is none. Nothing is filled up from elsewhere.
+
+    Raises
+    ------
+    ValueError
+        More than one row per clip and modality, or a clip that the manifest does not know.
+
+    Notes
+    -----
+    One minimum-cost flow, solved as a linear program (`scipy.optimize.linprog`; a vertex of it is
+    whole-numbered). Goals in this order: fill the cells; no clip in two cells; recordings evenly
+    within each cell (the k-th clip of a recording costs k); chance.
+    """
+    double = quadrants.duplicated(["clip_id", "modality"])
+    if double.any():
+        seeds = sorted(quadrants["seed"].unique()) if "seed" in quadrants else []
+        raise ValueError(
+            f"{double.sum()} rows repeat a clip and modality: choose one of the seeds {seeds} first"
+        )
+    frame = quadrants[["clip_id", "modality", "quadrant"]].merge(
+        manifest[["clip_id", "dialog_id"]].drop_duplicates(), on="clip_id", how="left"
+    )
+    if frame["dialog_id"].isna().any():
+        lost = frame.loc[frame["dialog_id"].isna(), "clip_id"].iloc[0]
+        raise ValueError(f"clip {lost!r} is in the quadrants but not in the manifest")
+    frame = frame.sort_values(["modality", "quadrant", "clip_id"], ignore_index=True)
+    frame = frame[_choose(frame, per_cell, np.random.default_rng(seed))]
+    frame = frame.assign(repeated=frame["clip_id"].duplicated(keep=False)).reset_index(drop=True)
+
+    known = [m for m in MODALITIES if m in set(quadrants["modality"])]
+    known += sorted(set(quadrants["modality"]) - set(MODALITIES))
+    cells = pd.MultiIndex.from_product([known, QUADRANTS], names=["modality", "quadrant"])
+    count = [
+        t.groupby(["modality", "quadrant"]).size().reindex(cells, fill_value=0)
+        for t in (quadrants, frame)
+    ]
+    report = pd.DataFrame({"wanted": per_cell, "available": count[0], "sampled": count[1]})
+    report["missing"] = report["wanted"] - report["sampled"]
+    return frame, report[report["missing"] > 0].reset_index()
+
+
+def _choose(frame, per_cell, rng):
+    """Mask of the chosen rows; the program of `sample_for_annotation`."""
+
+    def incidence(*keys):
+        codes = frame.groupby(list(keys), sort=False).ngroup().to_numpy()
+        return sparse.csr_array((np.ones(n), (codes, np.arange(n)))), np.bincount(codes)
+
+    n = len(frame)
+    if n == 0 or per_cell == 0:
+        return np.zeros(n, bool)
+    cells, _ = incidence("modality", "quadrant")
+    clips, in_cells = incidence("clip_id")
+    nests, sizes = incidence("modality", "quadrant", "dialog_id")
+    # The k-th clip of a recording in a cell takes one of the steps 1, 2, ..., cheapest first.
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    step = np.arange(n) - np.repeat(np.cumsum(sizes) - sizes, sizes) + 1
+    taken = sparse.csr_array((np.ones(n), (owner, np.arange(n))))
+    most = per_cell * cells.shape[0]
+    repeat = most * per_cell + 1  # more than all steps together
+    fill = repeat * (most + 1)  # more than all repeats together
+    result = optimize.linprog(
+        np.concatenate([rng.random(n) / 2 - fill, np.full(len(in_cells), repeat), step]),
+        A_ub=sparse.block_array(
+            [
+                [cells, None, None],
+                [clips, -sparse.eye_array(len(in_cells)), None],
+                [nests, None, -taken],
+            ],
+            format="csc",
+        ),
+        b_ub=np.repeat([per_cell, 1, 0], [cells.shape[0], len(in_cells), len(sizes)]),
+        bounds=np.array([[0, 1]] * n + [[0, np.inf]] * len(in_cells) + [[0, 1]] * n),
+        method="highs-ds",
+    )
+    return result.x[:n] > 0.5
+
+
+def annotation_order(sample, annotator, seed=42):
+    """The sample as one annotator meets it: shuffled, with the quadrant hidden.
+
+    Parameters
+    ----------
+    sample : DataFrame
+        From `sample_for_annotation`.
+    annotator : str
+        Pseudonym; each has an order of their own, the same on every call.
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        position (1, 2, ...), clip_id, modality.
+    """
+    items = sample[["clip_id", "modality"]].sort_values(["clip_id", "modality"])
+    rng = np.random.default_rng([seed, *annotator.encode()])
+    items = items.iloc[rng.permutation(len(items))].reset_index(drop=True)
+    items.insert(0, "position", np.arange(1, len(items) + 1))
+    return items
+
+
+# ---------------------------------------------------------------- simulations
+
+
+def simulate_pair(
+    truth,
+    sample=None,
+    *,
+    sensitivity=3.0,
+    gain=1.5,
+    conflict_cost=2.0,
+    weights=((0.6, 0.2, 0.2), (0.2, 0.3, 0.5)),
+    bias=(0.3, -0.3),
+    lapse=0.05,
+    reuse=0.7,
+    annotators=("simulated-1", "simulated-2"),
+    judgments=JUDGMENTS,
+    seed=42,
+):
+    """Two simulated annotators, who see one modality and then all. No evidence about people.
+
+    Parameters
+    ----------
+    truth : DataFrame
+        The fixture's `truth.csv`: clip_id, label (one of `judgments`), and for m in text, audio,
+        video: m_cue (``supports``, ``neutral``, ``contradicts`` the label), m_strength in [0, 1].
+    sample : DataFrame, optional
+        clip_id, modality: what is judged. Default: every clip in every modality.
+    sensitivity : float
+        Log-odds that a cue of strength 1 adds.
+    gain : float
+        Weight of all cues together over one cue alone.
+    conflict_cost : float
+        How much conflict between cues damps the log-odds.
+    weights : two rows of three, each summing to 1
+        How each annotator weighs text, audio, video when all are shown.
+    bias : two floats
+        Log-odds towards the last of `judgments`, per annotator.
+    lapse : float in [0, 1]
+        Share of answers that are a coin toss.
+    reuse : float in [0, 1]
+        Chance that the second answer reuses the first one's random draw, so that it only changes
+        when the evidence does.
+    annotators, judgments : pairs of str
+    seed : int
+
+    Returns
+    -------
+    DataFrame
+        The table `annotations`; `shown` is the modality, then ``text+audio+video``. `at` counts
+        invented seconds from a fixed moment. Same seed, same bytes, whatever the row order.
+
+    Raises
+    ------
+    ValueError
+        Unknown cues, labels or modalities, missing columns, a clip without truth.
+
+    Notes
+    -----
+    Let c_m = m_strength × (+1, 0, -1) for a cue that supports, is neutral, contradicts. One cue:
+    η = sensitivity · c_m. All: η = sensitivity · gain · Σ w_m c_m / (1 + conflict_cost · conflict),
+    where conflict is the smaller of Σ max(c_m, 0) and Σ max(-c_m, 0). Then
+    P(answer = label) = lapse / 2 + (1 - lapse) · logistic(η ± bias), with + when the label is the
+    last judgment. The two annotators answer independently given the clip.
+    """
+    cues = {"supports": 1.0, "neutral": 0.0, "contradicts": -1.0}
+    columns = ["clip_id", "label", *(f"{m}_{k}" for m in MODALITIES for k in ("cue", "strength"))]
+    if missing := [c for c in columns if c not in truth]:
+        raise ValueError(f"the truth table lacks the columns {missing}")
+    if extra := set(truth["label"]) - set(judgments):
+        raise ValueError(f"labels {sorted(extra)} are none of {list(judgments)}")
+    if extra := {c for m in MODALITIES for c in truth[f"{m}_cue"]} - set(cues):
+        raise ValueError(f"cues {sorted(extra)} are none of {sorted(cues)}")
+    if sample is None:
+        sample = truth[["clip_id"]].merge(pd.DataFrame({"modality": MODALITIES}), how="cross")
+    if extra := set(sample["modality"]) - set(MODALITIES):
+        raise ValueError(f"modalities {sorted(extra)} are none of {list(MODALITIES)}")
+    if extra := set(sample["clip_id"]) - set(truth["clip_id"]):
+        raise ValueError(f"no truth for {len(extra)} clips, the first {min(extra)!r}")
+    items = sample[["clip_id", "modality"]].drop_duplicates()
+    items = items.sort_values(["clip_id", "modality"]).merge(truth[columns], on="clip_id")
+    signed = np.column_stack(
+        [items[f"{m}_cue"].map(cues) * items[f"{m}_strength"] for m in MODALITIES]
+    ).astype(float)
+    seen = items["modality"].map({m: i for i, m in enumerate(MODALITIES)}).to_numpy()
+    conflict = np.minimum(signed.clip(0).sum(axis=1), (-signed).clip(0).sum(axis=1))
+    toward = np.where(items["label"] == judgments[-1], 1.0, -1.0)
+    other = items["label"].map({judgments[0]: judgments[1], judgments[1]: judgments[0]})
+
+    rng = np.random.default_rng(seed)
+    parts = []
+    for name, weight, lean in zip(annotators, weights, bias, strict=True):
+        log_odds = {
+            1: sensitivity * signed[np.arange(len(items)), seen],
+            2: sensitivity * gain * (signed @ np.asarray(weight)) / (1 + conflict_cost * conflict),
+        }
+        first, fresh, again = rng.random((3, len(items)))
+        draw = {1: first, 2: np.where(again < reuse, first, fresh)}
+        seconds = rng.integers(4, 20, size=(2, len(items)))
+        order = rng.permutation(len(items))
+        elapsed = np.empty((2, len(items)), int)
+        elapsed.T[order] = np.cumsum(seconds.T[order].ravel()).reshape(-1, 2)
+        for turn in (1, 2):
+            p = lapse / 2 + (1 - lapse) * special.expit(log_odds[turn] + lean * toward)
+            at = pd.Timestamp("2000-01-01T00:00:00+00:00") + pd.to_timedelta(
+                elapsed[turn - 1], unit="s"
+            )
+            parts.append(
+                items[["clip_id", "modality"]].assign(
+                    annotator=name,
+                    round=turn,
+                    judgment=np.where(draw[turn] < p, items["label"], other),
+                    shown=items["modality"] if turn == 1 else "+".join(MODALITIES),
+                    at=[t.isoformat() for t in at],
+                )
+            )
+    table = pd.concat(parts, ignore_index=True)
+    return table.sort_values(["annotator", "at", "round"], ignore_index=True)[COLUMNS]
+
+
+def simulate_nested(
+    sizes, kappa, n_raters=2, prevalence=(0.5, 0.5), icc=0.05, n_sim=1, seed=42, latent=None
+):
+    """Simulated votes with a known kappa, clips nested in recordings.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Clips in each recording; their sum is n_clips.
+    kappa : float
+        Population value of Cohen's and Fleiss' kappa and of alpha, from `icc` to 1.
+    n_raters : int
+    prevalence : sequence of float [k]
+        Mean share of each category; sums to 1.
+    icc : float in (0, 1)
+        How much the shares differ between recordings (correlation of answers within a recording).
+    n_sim : int
+        Independent data sets.
+    seed : int or numpy Generator
+    latent : tuple, optional
+        (shares, truth) of an earlier call, for a second round on the same clips.
+
+    Returns
+    -------
+    votes : int array [n_sim, n_clips, n_raters]
+        Category codes.
+    latent : tuple
+        (shares [n_sim, n_clips, k], truth [n_sim, n_clips]).
+
+    Raises
+    ------
+    ValueError
+        kappa outside [icc, 1].
+
+    Notes
+    -----
+    Recording g draws shares p_g from a Dirichlet with mean `prevalence` and intra-class correlation
+    `icc`; clip i draws a latent category from p_g; a rater reports it with chance √ρ, else draws
+    from p_g anew. Two answers then correlate ρ within a recording and ρ + (1 - ρ) icc overall,
+    which is kappa: so ρ = (kappa - icc) / (1 - icc).
+    """
+    if not icc <= kappa <= 1:
+        raise ValueError(f"kappa {kappa} must lie between icc {icc} and 1")
+    rng = np.random.default_rng(seed)
+    group = np.repeat(np.arange(len(sizes)), sizes)
+
+    def draw(shares, extra=()):
+        edges = np.cumsum(shares, axis=-1)[..., :-1]
+        edges = edges.reshape(*edges.shape[:-1], *(1 for _ in extra), edges.shape[-1])
+        return (rng.random((*shares.shape[:-1], *extra, 1)) > edges).sum(axis=-1)
+
+    if latent is None:
+        mass = np.asarray(prevalence, float) * (1 - icc) / icc
+        shares = rng.dirichlet(mass, size=(n_sim, len(sizes)))[:, group]
+        latent = shares, draw(shares)
+    shares, truth = latent
+    copies = rng.random((*truth.shape, n_raters)) < np.sqrt((kappa - icc) / (1 - icc))
+    return np.where(copies, truth[..., None], draw(shares, (n_raters,))), latent
+
+
+def power_kappa_difference(
+    n_clips=51,
+    differences=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
+    kappa=0.4,
+    n_recordings=25,
+    prevalence=0.5,
+    icc=0.05,
+    paired=False,
+    level=0.05,
+    n_sim=1000,
+    seed=42,
+):
+    """Power to tell two kappas apart, by simulation.
+
+    Parameters
+    ----------
+    n_clips : int
+        Clips per quadrant: 51 = 17 × 3 modalities.
+    differences : sequence of float
+        True differences; the kappas are `kappa` ± half of it.
+    kappa : float
+        Mean of the two.
+    n_recordings : int
+        Recordings that the clips of a quadrant come from, as evenly as can be.
+    prevalence : float
+        Share of one of the two judgments.
+    icc : float
+        As in `simulate_nested`.
+    paired : bool
+        False: two quadrants, different clips. True: two rounds on the same clips.
+    level : float
+        Two-sided size of the test.
+    n_sim, seed : int
+
+    Returns
+    -------
+    DataFrame
+        difference, kappa_1, kappa_2, n_clips, n_recordings, paired, sd (of the estimated
+        difference), power with power_low and power_high (Wilson, simulation error only), n_sim
+        (data sets in which both kappas were defined). At difference 0, power is the test's size.
+
+    Raises
+    ------
+    ValueError
+        A kappa outside [icc, 1].
+
+    Notes
+    -----
+    The test: difference over its delete-one-recording jackknife error, against t with
+    n_recordings - 1 degrees of freedom (twice as many when not paired). Annotators make fresh
+    errors in each round; people who repeat
+    themselves would make the paired design stronger.
+    """
+    sizes = np.full(n_recordings, n_clips // n_recordings)
+    sizes[: n_clips % n_recordings] += 1
+    sizes = sizes[sizes > 0]
+    starts = np.cumsum(sizes) - sizes
+    rows = []
+    for i, gap in enumerate(differences):
+        rng = np.random.default_rng([seed, i])
+        total, left_out, latent = [], [], None
+        for value in (kappa - gap / 2, kappa + gap / 2):
+            votes, kept = simulate_nested(
+                sizes, value, 2, (1 - prevalence, prevalence), icc, n_sim, rng, latent
+            )
+            latent = kept if paired else None
+            cells = np.eye(4)[2 * votes[..., 0] + votes[..., 1]]
+            sums = np.add.reduceat(cells, starts, axis=1)
+            total.append(_evaluate(_cohen, sums.sum(axis=1)))
+            left_out.append(_evaluate(_cohen, sums.sum(axis=1, keepdims=True) - sums))
+        delta = total[1] - total[0]
+        if paired:
+            parts = [left_out[1] - left_out[0] - delta[:, None]]
+        else:
+            parts = [one - whole[:, None] for one, whole in zip(left_out, total, strict=True)]
+        size = len(sizes)
+        error = np.sqrt(sum((size - 1) / size * np.nansum(p**2, axis=1) for p in parts))
+        known = np.isfinite(delta)
+        critical = stats.t.ppf(1 - level / 2, len(parts) * (size - 1))
+        found = np.abs(delta[known]) > critical * error[known]
+        low, high = proportion_confint(found.sum(), known.sum(), method="wilson")
+        rows.append(
+            {"difference": gap, "kappa_1": kappa - gap / 2, "kappa_2": kappa + gap / 2}
+            | {"n_clips": n_clips, "n_recordings": size, "paired": paired}
+            | {"sd": delta[known].std(ddof=1), "power": found.mean()}
+            | {"power_low": low, "power_high": high, "n_sim": int(known.sum())}
+        )
+    return pd.DataFrame(rows)
+
+
+# ---------------------------------------------------------------- annotation files
+
+
+def read_annotations(paths, clips=None, judgments=JUDGMENTS):
+    """Read the annotators' CSV files, and list everything that is wrong with them.
+
+    Parameters
+    ----------
+    paths : path or sequence of paths
+        One file per annotator, columns of the table `annotations`.
+    clips : collection of str, or DataFrame, optional
+        The clips that were to be judged; a DataFrame with clip_id and modality (the sample) also
+        checks their pairing.
+    judgments : sequence of str
+        The answers allowed.
+
+    Returns
+    -------
+    annotations : DataFrame
+        The table `annotations`: the rows that can be used, repaired where that is safe.
+    problems : DataFrame
+        file (name only), line (1 is the header), annotator, clip_id, problem, used (whether the row
+        is in `annotations`). Every line that is left out or changed is here, with its reason.
+
+    Raises
+    ------
+    FileNotFoundError
+        A path that does not exist.
+
+    Notes
+    -----
+    Repaired and listed: a byte order mark, UTF-16 or Windows-1252 text, ``;`` or tab for comma,
+    blanks and capitals around an answer, ``1.0`` for 1. Listed and left out: lines with too few or
+    too many fields, an unknown clip, modality, round or judgment, an empty name, and all but the
+    first of double judgments (the first was given before the second was seen). Listed and kept: a
+    missing round, a second round before the first, a time that is not ISO 8601, two names in a
+    file.
+    """
+    paths = [paths] if isinstance(paths, str | Path) else list(paths)
+    rows, problems = [], []
+    for path in map(Path, paths):
+        found, wrong = _read_one(path, clips, judgments)
+        rows += found
+        problems += wrong
+    rows, double = _drop_double(rows)
+    problems += double + _round_problems(rows)
+    table = pd.DataFrame([r["row"] for r in rows], columns=COLUMNS)
+    text = [c for c in COLUMNS if c != "round"]
+    table = table.astype({**dict.fromkeys(text, "str"), "round": "int64"})
+    names = [p.name for p in map(Path, paths)]
+    report = pd.DataFrame(
+        problems, columns=["file", "line", "annotator", "clip_id", "problem", "used"]
+    ).astype({"line": "int64", "used": "bool"})
+    order = report["file"].map({name: i for i, name in reversed(list(enumerate(names)))})
+    report = report.assign(order=order).sort_values(["order", "line"], kind="stable")
+    return table, report.drop(columns="order").reset_index(drop=True)
+
+
+def _problem(file, line, problem, used, row=None):
+    row = row or {}
+    return {
+        "file": file,
+        "line": line,
+        "annotator": row.get("annotator", ""),
+        "clip_id": row.get("clip_id", ""),
+        "problem": problem,
+        "used": used,
+    }
+
+
+def _decode(data):
+    """(text, problem) of a file's bytes; problem is empty for plain UTF-8."""
+    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
+        if data.startswith(mark):
+            return data.decode(encoding, "replace"), "encoding is UTF-16, not UTF-8: converted"
+    try:
+        if data.startswith(b"\xef\xbb\xbf"):
+            return data.decode("utf-8-sig"), "byte order mark, as spreadsheets write it: removed"
+        return data.decode("utf-8"), ""
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        return (
+            data.decode("cp1252", "replace"),
+            f"encoding is not UTF-8 (first bad byte on line {line}): read as Windows-1252, "
+            "check names with accents",
+        )
+
+
+def _read_one(path, clips, judgments):
+    file = path.name
+    text, problem = _decode(path.read_bytes())
+    problems = [_problem(file, 1, problem, True)] if problem else []
+    lines = text.splitlines()
+    head = lines[0] if lines else ""
+    separator = max(",;\t", key=head.count)
+    if separator != ",":
+        problems.append(_problem(file, 1, f"separator is {separator!r}, not a comma", True))
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
+    header = [h.strip() for h in next(reader, [])]
+    missing = [c for c in COLUMNS if c not in header]
+    if missing:
+        what = "the file is empty" if not header else f"the header lacks {missing}"
+        body = max(len(lines) - 1, 0)
+        problems.append(_problem(file, 1, f"{what}: none of its {body} lines read", False))
+        return [], problems
+    if extra := [h for h in header if h not in COLUMNS]:
+        problems.append(_problem(file, 1, f"unknown columns {extra}: not read", True))
+    rows, name = [], None
+    for fields in reader:
+        line = reader.line_num
+        if not any(f.strip() for f in fields):
+            problems.append(_problem(file, line, "empty line", False))
+            continue
+        if len(fields) != len(header):
+            problem = f"{len(fields)} fields, not {len(header)}: a cut or edited line"
+            problems.append(_problem(file, line, problem, False))
+            continue
+        raw = dict(zip(header, fields, strict=True))
+        row, changed, faults, notes = _check_row(raw, clips, judgments)
+        if changed:
+            notes.insert(0, f"repaired {', '.join(changed)}")
+        if name is not None and row["annotator"] != name:
+            notes.append(f"another annotator than {name!r} in the same file")
+        name = name or row["annotator"]
+        problems += [_problem(file, line, text, not faults, row) for text in faults + notes]
+        if not faults:
+            rows.append({"file": file, "line": line, "row": row})
+    return rows, problems
+
+
+def _check_row(raw, clips, judgments):
+    """(row, repaired fields, faults that lose the row, notes that do not)."""
+    row = {c: raw[c].strip() for c in COLUMNS}
+    row["modality"], row["judgment"] = row["modality"].lower(), row["judgment"].lower()
+    if row["round"] in ("1.0", "2.0", "1,0", "2,0"):
+        row["round"] = row["round"][0]
+    changed = [c for c in COLUMNS if row[c] != raw[c]]
+    faults, notes = [], []
+    if not row["annotator"]:
+        faults.append("no annotator")
+    if row["round"] in ("1", "2"):
+        row["round"] = int(row["round"])
+    else:
+        faults.append(f"round {row['round']!r} is not 1 or 2")
+    if row["modality"] not in MODALITIES:
+        faults.append(f"unknown modality {row['modality']!r}")
+    if row["judgment"] not in judgments:
+        faults.append(f"judgment {row['judgment']!r} is none of {list(judgments)}")
+    if clips is not None:
+        known = set(clips["clip_id"] if isinstance(clips, pd.DataFrame) else clips)
+        if row["clip_id"] not in known:
+            stripped = [c for c in known if c.lstrip("0") == row["clip_id"]]
+            hint = f" (a spreadsheet made it of {stripped[0]!r}?)" if stripped else ""
+            faults.append(f"unknown clip {row['clip_id']!r}{hint}")
+        elif isinstance(clips, pd.DataFrame) and row["modality"] in MODALITIES:
+            pairs = set(zip(clips["clip_id"], clips["modality"], strict=True))
+            if (row["clip_id"], row["modality"]) not in pairs:
+                faults.append(f"clip {row['clip_id']!r} was not to be judged by {row['modality']}")
+    try:
+        datetime.datetime.fromisoformat(row["at"])
+    except ValueError:
+        notes.append(f"time {row['at']!r} is not ISO 8601")
+    return row, changed, faults, notes
+
+
+def _key(row):
+    return row["annotator"], row["clip_id"], row["modality"], row["round"]
+
+
+def _drop_double(rows):
+    """Keep the first of double judgments; list the others."""
+    first, kept, problems = {}, [], []
+    for entry in rows:
+        row = entry["row"]
+        earlier = first.setdefault(_key(row), entry)
+        if earlier is entry:
+            kept.append(entry)
+            continue
+        same = "the same" if earlier["row"]["judgment"] == row["judgment"] else "another"
+        problem = (
+            f"double judgment, {same} answer as on line {earlier['line']} of {earlier['file']}"
+        )
+        problems.append(_problem(entry["file"], entry["line"], problem, False, row))
+    return kept, problems
+
+
+def _round_problems(rows):
+    """Missing and swapped rounds."""
+    by_key = {_key(entry["row"]): entry for entry in rows}
+    problems = []
+    for (annotator, clip, modality, turn), entry in by_key.items():
+        other = by_key.get((annotator, clip, modality, 3 - turn))
+        place = entry["file"], entry["line"]
+        if other is None:
+            text = f"round {3 - turn} is missing for this clip"
+            problems.append(_problem(*place, text, True, entry["row"]))
+        elif turn == 2 and _earlier(entry["row"]["at"], other["row"]["at"]):
+            text = f"round 2 was answered before round 1 (line {other['line']})"
+            problems.append(_problem(*place, text, True, entry["row"]))
+    return problems
+
+
+def _earlier(one, two):
+    try:
+        one, two = map(datetime.datetime.fromisoformat, (one, two))
+        return one.timestamp() < two.timestamp()
+    except ValueError:
+        return False

@@ -1,0 +1,63 @@
+"""Oracles: scikit-learn's accuracy_score and f1_score; numpy's std; stats.bootstrap_ci."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.metrics import accuracy_score, f1_score
+
+from empdis_utils import scores, stats
+
+
+@pytest.fixture
+def predictions():
+    rng = np.random.default_rng(1)
+    clips = [f"c{i}" for i in range(40)]
+    y = dict(zip(clips, rng.integers(0, 2, 40), strict=True))
+    rows = [
+        {"clip_id": c, "inputs": m, "seed": s, "y": y[c], "p": rng.random()}
+        for m in ("text", "audio")
+        for s in (1, 2, 3)
+        for c in clips
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_agrees_with_scikit_learn_per_seed(predictions):
+    table = scores.score_table(predictions).set_index("inputs")
+    for name, part in predictions.groupby("inputs"):
+        per_seed = [
+            (accuracy_score(s["y"], s["p"] > 0.5), f1_score(s["y"], s["p"] > 0.5, average="weighted"))
+            for _, s in part.groupby("seed")
+        ]
+        accuracy, f1 = np.array(per_seed).T
+        assert table.loc[name, "accuracy"] == pytest.approx(accuracy.mean())
+        assert table.loc[name, "sd_seeds"] == pytest.approx(np.std(accuracy, ddof=1))
+        assert table.loc[name, "f1_weighted"] == pytest.approx(f1.mean())
+        assert table.loc[name, ["n", "n_seeds"]].tolist() == [40, 3]
+
+
+def test_interval_resamples_recordings(predictions):
+    groups = pd.Series({c: f"r{int(c[1:]) // 10}" for c in predictions["clip_id"].unique()})
+    row = scores.score_table(predictions.query("inputs == 'text'"), groups=groups).iloc[0]
+    part = predictions.query("inputs == 'text'")
+    right = ((part["p"] > 0.5) == part["y"]).groupby(part["clip_id"], sort=False).mean()
+    expected = stats.bootstrap_ci(right.to_numpy(), groups=groups[right.index].to_numpy())
+    assert row[["accuracy", "ci_low", "ci_high"]].tolist() == pytest.approx(expected)
+
+
+def test_more_classes_use_the_likeliest():
+    frame = pd.DataFrame(
+        {"clip_id": ["a", "b", "c"], "inputs": "text", "seed": 0, "y": [0, 1, 2], "p": [0.9, 0.2, 0.1],
+         "p_0": [0.6, 0.5, 0.1], "p_1": [0.3, 0.4, 0.1], "p_2": [0.1, 0.1, 0.8]}
+    )  # fmt: skip
+    assert scores.score_table(frame)["accuracy"].item() == pytest.approx(2 / 3)
+
+
+def test_one_seed_has_no_spread(predictions):
+    table = scores.score_table(predictions.query("seed == 1"))
+    assert table["sd_seeds"].isna().all()
+
+
+def test_no_rows_is_an_error(predictions):
+    with pytest.raises(ValueError, match="no rows"):
+        scores.score_table(predictions.head(0))
