@@ -1,0 +1,520 @@
+"""Where models disagree: pairwise rates, quadrants, and what another seed alone would flip.
+
+Every function takes the `predictions` table: one row per clip, model and seed, with columns
+clip_id, inputs, source, seed, y and p (P of class 1). More than two classes: `p_0` … `p_{k-1}`
+in place of `p`. Other columns are left aside.
+
+A tie is never right: confidence in the correct label must exceed the threshold (two classes) or
+every other class (more classes).
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from empdis_utils.stats import MIN_N, align, bootstrap_sums, examples, percentile_interval
+
+QUADRANTS = ("blue", "red", "green", "yellow")
+MODALITIES = ("text", "audio", "video")
+KEY = ["clip_id", "inputs", "source", "seed"]
+
+
+# --------------------------------------------------------------------------- input
+
+
+def check_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Validated copy of `predictions`: KEY as text, y as int, one probability column per class.
+
+    Returns
+    -------
+    DataFrame
+        clip_id, inputs, source, seed, y, p_0 … p_{k-1}; sorted by the first four.
+
+    Raises
+    ------
+    ValueError
+        Missing columns, no rows, missing values, p outside [0, 1], class probabilities that do not
+        sum to 1, labels other than 0 … k-1, a row given twice, a clip with two labels. The message
+        lists the offenders.
+    """
+    names = [c for c in predictions.columns if str(c).startswith("p_") and str(c)[2:].isdigit()]
+    names = sorted(names, key=lambda name: int(name[2:])) or ["p"]
+    lost = [c for c in [*KEY, "y", *names] if c not in predictions]
+    if lost:
+        raise ValueError(f"predictions: column missing: {', '.join(lost)}")
+    if names != ["p"] and names != [f"p_{k}" for k in range(max(len(names), 2))]:
+        raise ValueError(f"predictions: expected p_0, p_1, …, got {', '.join(names)}")
+    table = predictions[[*KEY, "y", *names]].reset_index(drop=True)
+    if table.empty:
+        raise ValueError("predictions: no rows")
+
+    def refuse(bad, problem: str) -> None:
+        if bad.any():
+            rows = ["/".join(map(str, row)) for row in table.loc[bad, KEY].to_numpy()]
+            raise ValueError(f"predictions: {problem} ({int(bad.sum())} rows): {examples(rows)}")
+
+    for column in [*KEY, "y", *names]:
+        refuse(table[column].isna(), f"missing {column}")
+    for column in ["y", *names]:
+        number = pd.to_numeric(table[column], errors="coerce")
+        refuse(number.isna(), f"{column} is not a number")
+        table[column] = number.astype(float)
+    for column in names:
+        refuse(~table[column].between(0, 1), f"{column} outside [0, 1]")
+    if names == ["p"]:
+        table["p_0"], table["p_1"] = 1 - table["p"], table["p"]
+        table, names = table.drop(columns="p"), ["p_0", "p_1"]
+    refuse((table[names].sum(axis=1) - 1).abs() > 1e-3, "class probabilities do not sum to 1")
+    refuse(~table["y"].isin(range(len(names))), f"y is not one of 0 … {len(names) - 1}")
+    table["y"] = table["y"].astype(int)
+    table[KEY] = table[KEY].astype(str)
+    refuse(table.duplicated(KEY, keep=False), "clip, model and seed given twice")
+    refuse(table.groupby("clip_id")["y"].transform("nunique") > 1, "clip has two labels")
+    return table.sort_values(KEY, ignore_index=True)
+
+
+def _check_threshold(threshold: float) -> None:
+    if not 0 <= threshold < 1:
+        raise ValueError(f"threshold: expected a number in [0, 1), got {threshold}")
+
+
+class _Models:
+    """Probabilities of a set of models on the same clips and seeds.
+
+    `clips` [n] sorted, `y` [n], `seeds` [s], `p` maps (inputs, source) to [s, n, k].
+    """
+
+    def __init__(self, table: pd.DataFrame, models: list[tuple[str, str]], threshold: float):
+        table = table.set_index(["inputs", "source"]).sort_index()
+        table = table.loc[[model for model in models]]
+        self.clips = np.array(sorted(table["clip_id"].unique()), dtype=object)
+        self.seeds = sorted(table["seed"].unique(), key=lambda seed: (len(seed), seed))
+        self.y = table.drop_duplicates("clip_id").set_index("clip_id").loc[self.clips, "y"]
+        self.y = self.y.to_numpy()
+        self.threshold = threshold
+        self.p = {}
+        for model in models:
+            rows = table.loc[[model]].set_index(["seed", "clip_id"])
+            wanted = pd.MultiIndex.from_product([self.seeds, self.clips])
+            gaps = wanted.difference(rows.index)
+            if len(gaps):
+                name = f"{model[0]} ({model[1]})"
+                raise ValueError(
+                    f"predictions: model {name} has no row for {len(gaps)} pairs of seed and clip "
+                    f"that other models have: {examples('/'.join(gap) for gap in gaps)}. Compare "
+                    "models on the same clips and seeds: filter the table, or predict these"
+                )
+            columns = [c for c in rows if c.startswith("p_")]
+            shape = len(self.seeds), len(self.clips), len(columns)
+            self.p[model] = rows.loc[wanted, columns].to_numpy().reshape(shape)
+        if self.binary:
+            _check_threshold(threshold)
+        elif threshold != 0.5:
+            raise ValueError("threshold: applies to two classes only; leave it at 0.5")
+
+    @property
+    def binary(self) -> bool:
+        return next(iter(self.p.values())).shape[-1] == 2
+
+    def label(self, model) -> np.ndarray:
+        """Predicted class [s, n]: 1 if p exceeds the threshold; the likeliest of more classes."""
+        p = self.p[model]
+        return (p[..., 1] > self.threshold).astype(int) if self.binary else p.argmax(axis=-1)
+
+    def confidence(self, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Confidence in the correct label, and whether that is right; both [..., n]."""
+        correct = np.arange(p.shape[-1]) == self.y[:, None]
+        confidence = np.where(correct, p, 0).sum(axis=-1)
+        if self.binary:
+            return confidence, confidence > self.threshold
+        return confidence, confidence > np.where(correct, -1, p).max(axis=-1)
+
+
+def _order(inputs: str) -> tuple:
+    """Sort key: single modalities first, in the order text, audio, video, then any others."""
+    parts = inputs.split("+")
+    known = [MODALITIES.index(m) if m in MODALITIES else len(MODALITIES) for m in parts]
+    return len(parts), known, inputs
+
+
+def _model_list(table: pd.DataFrame) -> list[tuple[str, str]]:
+    pairs = table[["inputs", "source"]].drop_duplicates().itertuples(index=False, name=None)
+    return sorted(pairs, key=lambda pair: (_order(pair[0]), pair[1]))
+
+
+def _unimodal_and_fusion(
+    table: pd.DataFrame, fusion: str | None, unimodal_source: str, fusion_source: str
+) -> tuple[dict[str, tuple[str, str]], tuple[str, str]]:
+    """Models of each modality, and the fusion model."""
+    models = _model_list(table)
+    have = ", ".join(f"{inputs} ({source})" for inputs, source in models)
+    if fusion is None:
+        joint = [inputs for inputs, source in models if source == fusion_source and "+" in inputs]
+        most = max((inputs.count("+") for inputs in joint), default=0)
+        largest = [inputs for inputs in joint if inputs.count("+") == most]
+        if len(largest) != 1:
+            raise ValueError(
+                f"fusion: cannot tell which model it is; pass its inputs. Have: {have}"
+            )
+        fusion = largest[0]
+    if (fusion, fusion_source) not in models:
+        raise ValueError(f"predictions: no model {fusion} ({fusion_source}). Have: {have}")
+    single = {
+        inputs: (inputs, source)
+        for inputs, source in models
+        if source == unimodal_source and "+" not in inputs and inputs != fusion
+    }
+    expected = fusion.split("+") if "+" in fusion else []
+    lost = [m for m in expected if m not in single]
+    if lost or not single:
+        what = ", ".join(lost) or "of a single modality"
+        raise ValueError(f"predictions: no model {what} ({unimodal_source}). Have: {have}")
+    return single, (fusion, fusion_source)
+
+
+# --------------------------------------------------------------------------- rates
+
+
+def _recordings(groups: pd.Series | None, clips: np.ndarray) -> np.ndarray | None:
+    return None if groups is None else align(groups, clips, "groups")
+
+
+def _rates(disagree: np.ndarray, groups, n_boot: int, seed: int) -> pd.DataFrame:
+    """n, k, rate and interval of each column of `disagree` [n, c], entries in [0, 1].
+
+    Fewer than MIN_N clips or one recording: no interval.
+    """
+    n = len(disagree)
+    k = disagree.sum(axis=0)
+    low = high = np.full(len(k), np.nan)
+    if n >= MIN_N and (groups is None or len(np.unique(groups.astype(str))) > 1):
+        rows = np.column_stack([disagree, np.ones(n)])
+        sums = bootstrap_sums(rows, groups=groups, n_boot=n_boot, seed=seed)
+        low, high = percentile_interval(sums[:, :-1] / sums[:, -1:])
+    return pd.DataFrame({"n": n, "k": k, "rate": k / n, "ci_low": low, "ci_high": high})
+
+
+def pairwise_disagreement(
+    predictions: pd.DataFrame,
+    *,
+    threshold: float = 0.5,
+    groups: pd.Series | None = None,
+    n_boot: int = 2000,
+    seed: int = 42,
+) -> pd.DataFrame:
+    """Share of clips on which two models predict different labels (paper, Table 2).
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        All models of the table are compared, so filter it first (split, source, inputs).
+    threshold : float
+        Two classes: the label is 1 if p exceeds it.
+    groups : Series, optional
+        clip_id -> recording. Intervals resample recordings; None resamples clips.
+
+    Returns
+    -------
+    DataFrame
+        a, b, seed, n, k, rate, ci_low, ci_high. One row per pair and seed, and one with seed
+        "mean", whose k is the mean count. A model is named by its inputs; inputs that come from
+        several sources read ``inputs (source)``. One recording, or fewer than five clips: the
+        interval is NaN. Where no clip (or every clip) differs it has no width.
+
+    Raises
+    ------
+    ValueError
+        See `check_predictions`; models that lack clips or seeds of other models; fewer than two.
+    """
+    table = check_predictions(predictions)
+    pairs = _model_list(table)
+    if len(pairs) < 2:
+        raise ValueError(f"predictions: one model only: {pairs[0][0]} ({pairs[0][1]})")
+    models = _Models(table, pairs, threshold)
+    inputs = [model[0] for model in pairs]
+    names = {m: m[0] if inputs.count(m[0]) == 1 else f"{m[0]} ({m[1]})" for m in pairs}
+    labels = {model: models.label(model) for model in pairs}
+    keys, columns = [], []
+    for a, b in combinations(pairs, 2):
+        differ = (labels[a] != labels[b]).astype(float)
+        keys += [(names[a], names[b], s) for s in [*models.seeds, "mean"]]
+        columns += [*differ, differ.mean(axis=0)]
+    rates = _rates(np.column_stack(columns), _recordings(groups, models.clips), n_boot, seed)
+    return pd.concat([pd.DataFrame(keys, columns=["a", "b", "seed"]), rates], axis=1)
+
+
+def seed_disagreement(
+    predictions: pd.DataFrame,
+    *,
+    threshold: float = 0.5,
+    groups: pd.Series | None = None,
+    n_boot: int = 2000,
+    seed: int = 42,
+) -> pd.DataFrame:
+    """Share of clips on which the same model, trained with two seeds, predicts different labels.
+
+    Parameters as in `pairwise_disagreement`.
+
+    Returns
+    -------
+    DataFrame
+        inputs, source, seed_a, seed_b, n, k, rate, ci_low, ci_high. The mean over pairs of seeds
+        has seed_a = seed_b = "mean". A model with one seed has a single row of NaN rate.
+    """
+    table = check_predictions(predictions)
+    keys, blocks = [], []
+    for model in _model_list(table):
+        models = _Models(table, [model], threshold)
+        recordings = _recordings(groups, models.clips)
+        labels = models.label(model)
+        pairs = list(combinations(range(len(models.seeds)), 2))
+        keys += [(*model, models.seeds[i], models.seeds[j]) for i, j in pairs]
+        keys.append((*model, "mean", "mean"))
+        if pairs:
+            differ = np.stack([labels[i] != labels[j] for i, j in pairs]).astype(float)
+            columns = np.vstack([differ, differ.mean(axis=0)]).T
+            blocks.append(_rates(columns, recordings, n_boot, seed))
+        else:
+            none = {"n": len(models.clips), "k": np.nan, "rate": np.nan}
+            blocks.append(pd.DataFrame([none | {"ci_low": np.nan, "ci_high": np.nan}]))
+    keys = pd.DataFrame(keys, columns=["inputs", "source", "seed_a", "seed_b"])
+    return pd.concat([keys, pd.concat(blocks, ignore_index=True)], axis=1)
+
+
+def modality_over_seed(
+    predictions: pd.DataFrame,
+    *,
+    threshold: float = 0.5,
+    fusion: str | None = None,
+    unimodal_source: str = "fusion",
+    fusion_source: str = "fusion",
+    groups: pd.Series | None = None,
+    n_boot: int = 2000,
+    seed: int = 42,
+) -> pd.DataFrame:
+    """Disagreement of a modality with fusion, over that of a model with its own retraining.
+
+    Parameters as in `quadrants` and `pairwise_disagreement`.
+
+    Returns
+    -------
+    DataFrame
+        modality, baseline, n, n_seeds, modality_rate, seed_rate, ratio, ci_low, ci_high, note.
+        `modality_rate`: unimodal against fusion at the same seed, mean over seeds. `seed_rate`:
+        mean over pairs of seeds of the same model, which is the unimodal one, the fusion one, or
+        the mean of both (baseline "unimodal", "fusion", "both"). Note: "", "one seed",
+        "no seed disagreement", "too few (n=3)", "one recording"; the ratio or its interval is
+        then NaN.
+
+    Notes
+    -----
+    For independent seeds and one clip, let a and b be the shares of seeds that predict class 1.
+    Then modality rate minus "both" seed rate is (a - b)^2: a ratio of 1 means that the two models
+    differ by no more than retraining does.
+    """
+    table = check_predictions(predictions)
+    single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
+    models = _Models(table, [*single.values(), joint], threshold)
+    recordings = _recordings(groups, models.clips)
+    n, n_seeds = len(models.clips), len(models.seeds)
+    no_interval = "one recording" if recordings is not None and len(set(recordings)) == 1 else ""
+    no_interval = f"too few (n={n})" if n < MIN_N else no_interval
+
+    def over_seeds(labels):
+        pairs = combinations(range(n_seeds), 2)
+        return np.mean([labels[i] != labels[j] for i, j in pairs], axis=0)
+
+    rows = []
+    for modality, model in single.items():
+        own, fused = models.label(model), models.label(joint)
+        across = (own != fused).mean(axis=0)
+        if n_seeds > 1:
+            own, fused = over_seeds(own), over_seeds(fused)
+            per_clip = np.column_stack([across, own, fused, (own + fused) / 2])
+        else:
+            per_clip = np.column_stack([across, np.full((n, 3), np.nan)])
+        rates = per_clip.mean(axis=0)
+        low = high = np.full(3, np.nan)
+        if n_seeds > 1 and not no_interval:
+            sums = bootstrap_sums(per_clip, groups=recordings, n_boot=n_boot, seed=seed)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                low, high = percentile_interval(sums[:, :1] / sums[:, 1:])
+        for i, baseline in enumerate(("unimodal", "fusion", "both")):
+            zero = rates[i + 1] == 0
+            note = "one seed" if n_seeds == 1 else "no seed disagreement" if zero else no_interval
+            rows.append(
+                {
+                    "modality": modality,
+                    "baseline": baseline,
+                    "n": n,
+                    "n_seeds": n_seeds,
+                    "modality_rate": rates[0],
+                    "seed_rate": rates[i + 1],
+                    "ratio": np.nan if zero else rates[0] / rates[i + 1],
+                    "ci_low": np.nan if zero else low[i],
+                    "ci_high": np.nan if zero else high[i],
+                    "note": note,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+# --------------------------------------------------------------------------- quadrants
+
+
+def _quadrant(right_unimodal: np.ndarray, right_fusion: np.ndarray) -> np.ndarray:
+    """Index into QUADRANTS: both, only unimodal, only fusion, neither right."""
+    return np.where(right_unimodal, np.where(right_fusion, 0, 1), np.where(right_fusion, 2, 3))
+
+
+def quadrants(
+    predictions: pd.DataFrame,
+    *,
+    threshold: float = 0.5,
+    fusion: str | None = None,
+    unimodal_source: str = "fusion",
+    fusion_source: str = "fusion",
+) -> pd.DataFrame:
+    """Quadrant of every clip, for each modality against fusion (paper, section 3 and Figure 2).
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        See `check_predictions`. Models that are not needed may be in it.
+    threshold : float in [0, 1)
+        Two classes: a model is right if its confidence in the correct label exceeds this. A clip
+        at exactly the threshold is not right. More classes: right if the correct class is the
+        likeliest; a tie is not right.
+    fusion : str, optional
+        Inputs of the fusion model; by default those with the most modalities (``+``). Models of
+        one modality are all others without ``+``.
+    unimodal_source, fusion_source : str
+        The released code takes both from the fusion network ("fusion").
+
+    Returns
+    -------
+    DataFrame
+        The `quadrants` table: clip_id, modality, seed, conf_unimodal, conf_fusion (confidence in
+        the correct label), quadrant, membership_blue, membership_red, membership_green,
+        membership_yellow (share of seeds in each; the same for all rows of a clip and modality).
+        Seed "ensemble" is the mean probability over seeds. Sorted by modality, seed, clip.
+
+    Raises
+    ------
+    ValueError
+        See `check_predictions`; a model that is missing, or lacks clips or seeds of the others.
+    """
+    table = check_predictions(predictions)
+    single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
+    models = _Models(table, [*single.values(), joint], threshold)
+    seeds = [*models.seeds, "ensemble"]
+
+    def with_ensemble(p):
+        return models.confidence(np.concatenate([p, p.mean(axis=0, keepdims=True)]))
+
+    conf_fusion, right_fusion = with_ensemble(models.p[joint])
+    blocks = []
+    for modality, model in single.items():
+        confidence, right = with_ensemble(models.p[model])
+        code = _quadrant(right, right_fusion)
+        block = {
+            "clip_id": np.tile(models.clips, len(seeds)),
+            "modality": modality,
+            "seed": np.repeat(seeds, len(models.clips)),
+            "conf_unimodal": confidence.ravel(),
+            "conf_fusion": conf_fusion.ravel(),
+            "quadrant": np.array(QUADRANTS)[code.ravel()],
+        }
+        for i, name in enumerate(QUADRANTS):
+            block[f"membership_{name}"] = np.tile((code[:-1] == i).mean(axis=0), len(seeds))
+        blocks.append(pd.DataFrame(block))
+    frame = pd.concat(blocks, ignore_index=True)
+    text = ["clip_id", "modality", "seed", "quadrant"]
+    return frame.astype(dict.fromkeys(text, "str"))
+
+
+def threshold_sweep(predictions: pd.DataFrame, thresholds, **kwargs) -> pd.DataFrame:
+    """Clips in each quadrant as the threshold moves.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        See `check_predictions`; two classes.
+    thresholds : sequence of float in [0, 1)
+    **kwargs
+        Passed to `quadrants`.
+
+    Returns
+    -------
+    DataFrame
+        threshold, modality, seed, quadrant, n, share. Empty quadrants are rows with n = 0.
+    """
+    thresholds = [float(threshold) for threshold in thresholds]
+    if not thresholds:
+        raise ValueError("thresholds: none given")
+    for threshold in thresholds:
+        _check_threshold(threshold)
+    if "p_2" in predictions:
+        raise ValueError("threshold: applies to two classes only")
+    frame = quadrants(predictions, **kwargs)
+    rows = []
+    for (modality, seed), part in frame.groupby(["modality", "seed"], sort=False):
+        unimodal, fusion = part["conf_unimodal"].to_numpy(), part["conf_fusion"].to_numpy()
+        for threshold in thresholds:
+            counts = np.bincount(_quadrant(unimodal > threshold, fusion > threshold), minlength=4)
+            rows += [
+                (threshold, modality, seed, name, int(n), n / len(part))
+                for name, n in zip(QUADRANTS, counts, strict=True)
+            ]
+    return pd.DataFrame(rows, columns=["threshold", "modality", "seed", "quadrant", "n", "share"])
+
+
+def stability(
+    quadrants: pd.DataFrame,
+    *,
+    groups: pd.Series | None = None,
+    n_boot: int = 2000,
+    seed: int = 42,
+) -> pd.DataFrame:
+    """How many clips ever change quadrant over seeds.
+
+    Parameters
+    ----------
+    quadrants : DataFrame
+        The table of `quadrants`.
+    groups : Series, optional
+        clip_id -> recording; intervals resample recordings.
+
+    Returns
+    -------
+    DataFrame
+        modality, quadrant, n, n_seeds, n_changed, share, ci_low, ci_high, note. Quadrant "all",
+        then the clips of each quadrant of the ensemble. Note: "", "one seed" or "too few (n=0)"
+        (no share), "too few (n=3)" or "one recording" (no interval).
+    """
+    rows = []
+    for modality, frame in quadrants.groupby("modality", sort=False):
+        ensemble = frame[frame["seed"] == "ensemble"].set_index("clip_id").sort_index()
+        n_seeds = frame["seed"].nunique() - 1
+        shares = ensemble[[f"membership_{name}" for name in QUADRANTS]]
+        changed = (shares.max(axis=1) < 1).astype(float)
+        for name in ("all", *QUADRANTS):
+            part = changed if name == "all" else changed[ensemble["quadrant"] == name]
+            row = {"modality": modality, "quadrant": name, "n": len(part), "n_seeds": n_seeds}
+            row |= dict.fromkeys(["n_changed", "share", "ci_low", "ci_high"], np.nan)
+            row["note"] = "one seed" if n_seeds == 1 else ""
+            if len(part) < MIN_N:
+                row["note"] = row["note"] or f"too few (n={len(part)})"
+            if n_seeds > 1 and len(part):
+                rates = _rates(
+                    part.to_numpy()[:, None], _recordings(groups, part.index), n_boot, seed
+                ).iloc[0]
+                row |= {"n_changed": rates["k"], "share": rates["rate"]}
+                row |= {"ci_low": rates["ci_low"], "ci_high": rates["ci_high"]}
+                if np.isnan(rates["ci_low"]):
+                    row["note"] = row["note"] or "one recording"
+            rows.append(row)
+    return pd.DataFrame(rows)

@@ -1,0 +1,185 @@
+"""Oracles: scipy.stats.entropy, scikit-learn's scores and calibration curve, cases by hand."""
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy.special import expit, softmax
+from scipy.stats import entropy
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import brier_score_loss, log_loss
+
+from empdis_utils.uncertainty import (
+    calibration,
+    predictive_entropy,
+    risk_coverage,
+    temperature_scale,
+)
+
+rng = np.random.default_rng(0)
+P = rng.beta(0.5, 0.5, 400)
+Y = (rng.random(400) < P**2).astype(int)
+P3 = rng.dirichlet([1, 2, 3], 300)
+Y3 = rng.integers(0, 3, 300)
+
+
+@settings(deadline=None)
+@given(arrays(float, st.integers(1, 20), elements=st.floats(0, 1)))
+def test_entropy_of_two_classes_equals_scipy(p):
+    found = predictive_entropy(p)
+    assert np.allclose(found, entropy(np.column_stack([1 - p, p]), axis=1), atol=1e-12)
+    assert (found >= 0).all() and (found <= np.log(2) + 1e-12).all()
+    assert np.allclose(found, predictive_entropy(1 - p), atol=1e-12)
+
+
+def test_entropy_of_more_classes_equals_scipy():
+    assert np.allclose(predictive_entropy(P3), entropy(P3, axis=1))
+    assert (predictive_entropy(P3) <= np.log(3)).all()
+
+
+def test_entropy_at_known_points():
+    """Closed form: 0 when certain, ln k when uniform. In nats."""
+    assert predictive_entropy([0, 0.5, 1]).tolist() == [0, pytest.approx(np.log(2)), 0]
+    assert predictive_entropy(np.full((1, 5), 0.2)) == pytest.approx(np.log(5))
+
+
+@pytest.mark.parametrize(
+    ("p", "message"),
+    [
+        ([0.1, 1.2, -0.1], r"outside \[0, 1\] in rows 1, 2"),
+        ([0.1, np.nan], "NaN in rows 1"),
+        ([[0.5, 0.5], [0.5, 0.4]], "does not sum to 1 in rows 1"),
+        ([], "no rows"),
+        (0.5, r"must be P\(class 1\)"),
+        ([np.inf], "outside"),
+    ],
+)
+def test_probabilities_that_are_none_are_named(p, message):
+    with pytest.raises(ValueError, match=message):
+        predictive_entropy(p)
+
+
+@pytest.mark.parametrize("n_bins", [1, 5, 10])
+def test_calibration_of_two_classes_equals_scikit_learn(n_bins):
+    summary, bins = calibration(Y, P, n_bins)
+    assert summary["brier"] == pytest.approx(brier_score_loss(Y, P))
+    assert summary["log_loss"] == pytest.approx(log_loss(Y, P))
+    frequency, mean_p = calibration_curve(Y, P, n_bins=n_bins)
+    full = bins[bins["n"] > 0]
+    assert np.allclose(full["frequency"], frequency) and np.allclose(full["mean_p"], mean_p)
+    assert bins["n"].sum() == summary["n"] == 400 and len(bins) == n_bins
+    weights = np.histogram(P, np.linspace(0, 1, n_bins + 1))[0] / 400
+    assert summary["ece"] == pytest.approx((weights[weights > 0] * abs(frequency - mean_p)).sum())
+
+
+def test_calibration_of_three_classes_equals_scikit_learn():
+    summary, bins = calibration(Y3, P3)
+    assert summary["log_loss"] == pytest.approx(log_loss(Y3, P3))
+    assert summary["brier"] == pytest.approx(brier_score_loss(Y3, P3, labels=[0, 1, 2]))
+    right = P3.argmax(axis=1) == Y3
+    assert (bins["n"] * bins["frequency"]).sum() == right.sum()
+    assert (bins["n"] * bins["mean_p"]).sum() == pytest.approx(P3.max(axis=1).sum())
+
+
+def test_both_forms_of_two_classes_have_one_brier_score():
+    both = np.column_stack([1 - P, P])
+    assert calibration(Y, both)[0]["brier"] == pytest.approx(calibration(Y, P)[0]["brier"])
+
+
+def test_ece_by_hand():
+    """Four clips at 0.9, half of them positive: the gap is 0.4. Empty bins say n = 0."""
+    summary, bins = calibration([1, 1, 0, 0], [0.9] * 4)
+    assert summary["ece"] == pytest.approx(0.4)
+    assert bins["n"].tolist() == [0] * 9 + [4] and bins["frequency"].isna().sum() == 9
+    assert calibration([0, 1], [0.0, 1.0])[0]["ece"] == 0
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.randoms(use_true_random=False))
+def test_order_of_rows_changes_nothing(random):
+    order = np.array(random.sample(range(400), 400))
+    one, two = calibration(Y, P)[0], calibration(Y[order], P[order])[0]
+    assert one == pytest.approx(two)
+    wrong, h = (P > 0.5) != Y, np.round(predictive_entropy(P), 1)
+    first, second = risk_coverage(wrong, h), risk_coverage(wrong[order], h[order])
+    assert first[1] == pytest.approx(second[1])
+    assert np.allclose(first[0], second[0])
+
+
+def test_calibration_refuses_labels_that_do_not_match():
+    with pytest.raises(ValueError, match=r"0\.\.1: other values in rows 1"):
+        calibration([0, 2], [0.1, 0.2])
+    with pytest.raises(ValueError, match="shape"):
+        calibration([0, 1, 1], [0.1, 0.2])
+
+
+@pytest.mark.parametrize("true", [0.5, 1.0, 3.0])
+def test_temperature_is_recovered(true):
+    """Known truth: labels drawn from the logits, probabilities from logits times `true`."""
+    generator = np.random.default_rng(1)
+    z = generator.normal(0, 2, 40_000)
+    y = (generator.random(40_000) < expit(z)).astype(int)
+    p = expit(true * z)
+    scaled, temperature = temperature_scale(p, y, p)
+    assert temperature == pytest.approx(true, rel=0.05)
+    assert np.allclose(scaled, expit(true * z / temperature), atol=1e-9)
+    grid = [log_loss(y, expit(true * z / t)) for t in np.geomspace(0.1, 10, 41)]
+    assert log_loss(y, scaled) <= min(grid) + 1e-9
+
+
+def test_temperature_of_three_classes_keeps_the_winner():
+    z = np.log(P3)
+    y = np.array([np.random.default_rng(i).choice(3, p=row) for i, row in enumerate(P3)])
+    sharp = softmax(4 * z, axis=1)
+    scaled, temperature = temperature_scale(sharp, y, sharp)
+    assert temperature == pytest.approx(4, rel=0.35)
+    assert (scaled.argmax(axis=1) == sharp.argmax(axis=1)).all()
+    assert np.allclose(scaled.sum(axis=1), 1)
+    assert log_loss(y, scaled) < log_loss(y, sharp)
+
+
+def test_temperature_at_its_ends():
+    """Certain and right: no finite minimum, so T stops at the bound. Certain p stays certain."""
+    p, temperature = temperature_scale([0.2, 0.9], [0, 1], [0.0, 0.4, 1.0])
+    assert temperature == pytest.approx(0.05, rel=1e-3)
+    assert p[0] == 0 and p[1] < 0.01 and p[2] == 1
+    with pytest.raises(ValueError, match=r"one class \(n=2\)"):
+        temperature_scale([0.2, 0.9], [1, 1], [0.4])
+    with pytest.raises(ValueError, match="differ in form"):
+        temperature_scale([0.2, 0.9], [0, 1], P3)
+
+
+def test_risk_coverage_by_hand():
+    curve, aurc = risk_coverage([1, 0, 0, 1], [0.4, 0.1, 0.2, 0.3])
+    assert curve["coverage"].tolist() == [0.25, 0.5, 0.75, 1]
+    assert curve["risk"].tolist() == pytest.approx([0, 0, 1 / 3, 1 / 2])
+    assert curve["threshold"].tolist() == [0.1, 0.2, 0.3, 0.4]
+    assert aurc == pytest.approx((1 / 3 + 1 / 2) / 4)
+
+
+def test_ties_are_the_mean_over_their_orders():
+    error, uncertainty = np.array([0, 1, 0, 1, 1]), np.array([1, 2, 2, 2, 3])
+    risks = [
+        np.cumsum(np.r_[0, error[list(order)], 1]) / np.arange(1, 6)
+        for order in permutations([1, 2, 3])
+    ]
+    curve, _ = risk_coverage(error, uncertainty)
+    assert np.allclose(curve["risk"], np.mean(risks, axis=0))
+
+
+@settings(deadline=None)
+@given(arrays(float, st.integers(1, 30), elements=st.sampled_from([0.0, 1.0])))
+def test_useless_uncertainty_gives_the_error_rate(error):
+    curve, aurc = risk_coverage(error, np.zeros(len(error)))
+    assert np.allclose(curve["risk"], error.mean()) and aurc == pytest.approx(error.mean())
+    assert risk_coverage(error, error)[1] <= aurc + 1e-12 <= risk_coverage(error, -error)[1] + 1e-9
+
+
+def test_risk_coverage_refuses_what_is_not_there():
+    with pytest.raises(ValueError, match="uncertainty is NaN in rows 1"):
+        risk_coverage([0, 1], [0.1, np.nan])
+    with pytest.raises(ValueError, match="equally long"):
+        risk_coverage([0, 1], [0.1])
