@@ -20,6 +20,7 @@ import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import yaml
 
@@ -165,8 +166,9 @@ def corpus_hashes(corpus):
 def explain_failure(error, log):
     """Two lines for a person: which cell of the notebook, which error, and where the log is."""
     first = next((x for x in error.source.splitlines() if x.strip()), "")
+    cell = error.cell_index  # papermill counts from 0, but has put one cell of parameters in front
     return (
-        f"cell {error.cell_index + 1} failed with {error.ename}: {error.evalue}\n"
+        f"cell {cell} failed with {error.ename}: {error.evalue}\n"
         f"  the cell begins: {first}\n  log: {log}"
     )
 
@@ -228,7 +230,7 @@ def run_chapter(profile, chapter, runs, run=None, overrides=()):
     label = f"{run or profile} {chapter} ({chapters.index(chapter) + 1} of {len(chapters)})"
     print(f"[run ] {label}", flush=True)
     started = time.time()
-    with open(log, "w", encoding="utf-8") as log_file:
+    with open(log, "w", encoding="utf-8") as log_file, TemporaryDirectory() as sockets:
         try:
             papermill.execute_notebook(
                 str(NOTEBOOKS / f"{chapter}.ipynb"),
@@ -240,7 +242,7 @@ def run_chapter(profile, chapter, runs, run=None, overrides=()):
                 stdout_file=log_file,
                 stderr_file=Tee(log_file, sys.stderr) if sys.stderr.isatty() else log_file,
                 cwd=str(ROOT),
-                config=Config({"KernelManager": {"transport": "ipc"}}),
+                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
             )  # fmt: skip
         except PapermillExecutionError as error:
             log_file.write(str(error))

@@ -20,6 +20,18 @@ def _col(dtype, *checks, nullable=False, required=True):
 _share = pa.Check.in_range(0, 1)
 _number = dict(nullable=True)
 
+_PREDICTIONS = {
+    "clip_id": _col(str),
+    "inputs": _col(str),
+    "source": _col(str, pa.Check.isin(["finetuned", "fusion", "given"])),
+    "seed": _col(int),
+    "fold": _col(int),
+    "split": _col(str),
+    "y": _col(int),
+    "p": _col(float, _share),
+}
+_ONE_PREDICTION = ["clip_id", "inputs", "source", "seed"]
+
 SCHEMAS = {
     "manifest": pa.DataFrameSchema(
         {
@@ -37,19 +49,12 @@ SCHEMAS = {
         },
         unique=["clip_id"],
     ),
-    "predictions": pa.DataFrameSchema(
-        {
-            "clip_id": _col(str),
-            "inputs": _col(str),
-            "source": _col(str, pa.Check.isin(["finetuned", "fusion", "baseline", "given"])),
-            "seed": _col(int),
-            "fold": _col(int),
-            "split": _col(str),
-            "y": _col(int),
-            "p": _col(float, _share),
-        },
-        unique=["clip_id", "inputs", "source", "seed"],
+    "predictions": pa.DataFrameSchema(_PREDICTIONS, unique=_ONE_PREDICTION),
+    "predictions_finetuned": pa.DataFrameSchema(
+        {"encoder": _col(str), **_PREDICTIONS}, unique=["encoder", *_ONE_PREDICTION]
     ),
+    # a clip has one validation row for each fold that drew it
+    "predictions_validation": pa.DataFrameSchema(_PREDICTIONS, unique=[*_ONE_PREDICTION, "fold"]),
     "gates": pa.DataFrameSchema(
         {
             "clip_id": _col(str),
@@ -152,7 +157,7 @@ def check(frame, name):
     if schema is None:
         return frame
     try:
-        return schema.validate(frame, lazy=True)
+        return schema.validate(frame.reset_index(drop=True), lazy=True)
     except SchemaErrors as error:
         cases = error.failure_cases[["column", "check", "failure_case", "index"]]
         raise ValueError(f"table '{name}' breaks its contract:\n{cases.to_string()}") from None

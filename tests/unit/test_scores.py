@@ -26,7 +26,10 @@ def test_agrees_with_scikit_learn_per_seed(predictions):
     table = scores.score_table(predictions).set_index("inputs")
     for name, part in predictions.groupby("inputs"):
         per_seed = [
-            (accuracy_score(s["y"], s["p"] > 0.5), f1_score(s["y"], s["p"] > 0.5, average="weighted"))
+            (
+                accuracy_score(s["y"], s["p"] > 0.5),
+                f1_score(s["y"], s["p"] > 0.5, average="weighted"),
+            )
             for _, s in part.groupby("seed")
         ]
         accuracy, f1 = np.array(per_seed).T

@@ -1,0 +1,81 @@
+"""Small stand-ins for the real corpora, in the publishers' formats, drawn from one seed.
+
+They are invented. They let the chapters of the real corpora run where those corpora are not at hand,
+with effects that are planted so that a test can ask for them back.
+"""
+
+import csv
+
+import numpy as np
+
+WORDS = {0: "the bus leaves at noon today".split(), 1: "i am so sorry for you dear".split()}
+EMOTIONS = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
+
+
+def _write(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with open(path, "w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows(rows)
+
+
+def empspeech(folder, seed=1, n_dialogs=12, per_dialog=12):
+    """Recordings that are nearly pure in label, split at random by segment: a leak on purpose."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for d in range(n_dialogs):
+        for i in range(per_dialog):
+            y = int(rng.random() < (0.9 if d % 2 else 0.1))
+            words = rng.choice(WORDS[y] + WORDS[0][:2] + WORDS[1][:2], size=rng.integers(3, 9))
+            label = ("neutral", "empathetic")[y]
+            rows.append([f"rec{d}", i, i + 0.9, f"rec{d}_{i}", " ".join(words), label])
+    rng.shuffle(rows)
+    head = ["dialog_id", "start_time", "end_time", "filename", "transcript", "label"]
+    cut = [0, int(0.8 * len(rows)), int(0.9 * len(rows)), len(rows)]
+    for k, split in enumerate(("train", "val", "test")):
+        _write(folder / "empspeech" / f"{split}.csv", [head, *rows[cut[k] : cut[k + 1]]])
+
+
+def mosi(folder, seed=2, n_videos=10, per_video=8):
+    """Text carries the label a little; features of train clips hold the label itself: a leak."""
+    rng = np.random.default_rng(seed)
+    scripts, files = [], {f"{m}_{s}0.csv": [] for m in ("text", "audio", "video") for s in ("train", "test")}
+    text = {"train": [], "test": []}
+    for split in ("train", "test"):
+        for v in range(n_videos):
+            for i in range(1, per_video + 1):
+                y = int(rng.random() < 0.5)
+                row = len(scripts)
+                scripts.append([f"{split}video{v}_{i}", " ".join(WORDS[y][:4]).upper(), "9", y])
+                for modality, strength in (("text", 1.0), ("audio", 0.4), ("video", 0.0)):
+                    leak = 8.0 if split == "train" else 0.0
+                    values = rng.normal(size=6)
+                    values[0] += (strength + leak) * (2 * y - 1)
+                    values = [round(float(x), 6) for x in values]
+                    files[f"{modality}_{split}0.csv"].append([*values, y])
+                    if modality == "text":
+                        text[split].append([row, *values])
+    folder = folder / "mosi"
+    _write(folder / "transcripts.csv", scripts)
+    for split, rows in text.items():
+        _write(folder / f"text_{split}.csv", rows)
+    for name, rows in files.items():
+        _write(folder / name, rows)
+
+
+def cremad(folder, seed=3, n_actors=12, per_actor=10, n_votes=9):
+    """People hear the intended emotion at 0.4, see it at 0.6, and get it from both at 0.75."""
+    rng = np.random.default_rng(seed)
+    head = ["", "A", "D", "F", "H", "N", "S", "fileName", "numResponses", "agreement", "emoVote"]
+    rows = []
+    for part, right in ((1, 0.4), (2, 0.6), (3, 0.75)):
+        for actor in range(n_actors):
+            for i in range(per_actor):
+                k = (actor + i) % 6
+                shares = np.full(6, (1 - right) / 5)
+                shares[k] = right
+                counts = rng.multinomial(n_votes, shares)
+                name = f"{1001 + actor}_S{i:02d}_{EMOTIONS[k]}_XX"
+                number = part * 100000 + actor * per_actor + i + 1
+                best = "ADFHNS"[int(counts.argmax())]
+                rows.append([number, *counts, name, n_votes, counts.max() / n_votes, best])
+    _write(folder / "cremad" / "tabulatedVotes.csv", [head, *rows])

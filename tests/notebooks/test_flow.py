@@ -1,0 +1,134 @@
+"""Make as the DAG: what reruns when, what a failure leaves behind, and that a killed run resumes.
+
+Everything happens in a copy of the project, on an invented stand-in for a real corpus.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+import standins
+
+from tests.conftest import ROOT
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """A copy of the project's sources, and stand-ins for CREMA-D and MOSI."""
+    project = tmp_path / "project"
+    keep_out = shutil.ignore_patterns(".venv", "_build", ".git", "corpus", "checkpoints", "*.egg-info")
+    shutil.copytree(ROOT, project, ignore=keep_out)
+    for name in ("cremad", "mosi"):
+        getattr(standins, name)(tmp_path / "data")
+    return project
+
+
+def command(copy, *words):
+    return ["make", *words, f"PY={sys.executable}", "JOBS=1"], {
+        "cwd": copy,
+        "env": {**os.environ, "EMPDIS_DATA": str(copy.parent / "data"), "PYTHONPATH": str(copy)},
+        "text": True,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.STDOUT,
+    }
+
+
+def make(copy, *words, ok=True):
+    words, options = command(copy, *words)
+    done = subprocess.run(words, **options)
+    assert (done.returncode == 0) == ok, done.stdout[-3000:]
+    return done.stdout
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_helpers_rerun_chapters_and_prose_does_not(copy):
+    assert "[done] cremad 07_human_study" in make(copy, "study", "PROFILE=cremad")
+    assert "[run ]" not in make(copy, "study", "PROFILE=cremad")
+
+    notebook = copy / "notebooks/07_human_study.ipynb"
+    edit(notebook, "This page measures agreement", "This page, edited, measures agreement")
+    assert "[run ]" not in make(copy, "study", "PROFILE=cremad")
+    stage = [sys.executable, "-m", "empdis_utils.book", "stage", "--runs", "_build/runs", "--out", "s"]
+    subprocess.run(stage, check=True, cwd=copy)
+    page = (copy / "s/runs/cremad/07_human_study.ipynb").read_text()
+    assert "This page, edited, measures agreement" in page
+
+    (copy / "empdis_utils/agreement.py").open("a").write("\n# a change\n")
+    assert "[done] cremad 07_human_study" in make(copy, "study", "PROFILE=cremad")
+
+    edit(notebook, "kappa[shown].round(3)", "kappa[shown].round(2)")
+    assert "[done] cremad 07_human_study" in make(copy, "study", "PROFILE=cremad")
+
+
+def test_a_changed_parameter_runs_aside(copy):
+    make(copy, "study", "PROFILE=cremad")
+    default = copy / "_build/runs/cremad"
+    before = {p: p.stat().st_mtime_ns for p in default.rglob("*") if p.is_file()}
+    said = make(copy, "study", "PROFILE=cremad", "NB=07_human_study", "P=n_boot=50 seed=7")
+    aside = copy / "_build/runs/cremad--07_human_study--n_boot-50-seed-7"
+    assert str(aside.relative_to(copy)) in said
+    assert (aside / "artifacts/kappa.parquet").exists()
+    assert before == {p: p.stat().st_mtime_ns for p in default.rglob("*") if p.is_file()}
+    story = json.loads((aside / "provenance.json").read_text())["chapters"]["07_human_study"]
+    assert story["parameters"]["n_boot"] == 50 and story["overrides"] == ["n_boot=50", "seed=7"]
+
+
+def test_an_unknown_parameter_is_refused_before_anything_runs(copy):
+    said = make(copy, "study", "PROFILE=mosi", "NB=04_quadrants", "P=treshold=0.6", ok=False)
+    assert "04_quadrants has no parameter treshold" in said and "threshold" in said
+    assert "[run ]" not in said
+    edit(copy / "notebooks/profiles/mosi.yaml", "03_fusion:", "03_fusion:\n  recpie: paper")
+    said = make(copy, "study", "PROFILE=mosi", ok=False)
+    assert "03_fusion has no parameter recpie" in said and "[run ]" not in said
+
+
+def test_a_failed_chapter_fails_make_and_leaves_other_pages(copy):
+    make(copy, "study", "PROFILE=cremad")
+    page = copy / "_build/runs/cremad/07_human_study.ipynb"
+    before = page.read_bytes()
+    (copy.parent / "data/mosi/text_train.csv").write_text("")
+    said = make(copy, "study", "PROFILE=mosi", ok=False)
+    assert "text_train.csv" in said and "[fail]" in said
+    assert page.read_bytes() == before
+
+
+def test_a_killed_run_resumes_to_the_same_tables(copy):
+    words, options = command(copy, "study", "PROFILE=mosi")
+    started = subprocess.Popen(words, start_new_session=True, **options)
+    half = copy / "_build/runs/mosi/.03_fusion.aside"
+    for _ in range(1200):
+        if half.exists():
+            break
+        time.sleep(0.1)
+    else:
+        pytest.fail("03_fusion did not start within two minutes")
+    time.sleep(2)
+    os.killpg(started.pid, signal.SIGKILL)
+    started.wait()
+    assert not (copy / "_build/runs/mosi/03_fusion.ipynb").exists()
+
+    said = make(copy, "study", "PROFILE=mosi")
+    assert "[run ] mosi 01_data" not in said and "[done] mosi 06_entropy" in said
+    make(copy, "study", "PROFILE=mosi", "BUILD=other")
+    resumed, whole = (copy / build / "runs/mosi/artifacts" for build in ("_build", "other"))
+    names = sorted(p.relative_to(whole) for p in whole.rglob("*.parquet"))
+    assert len(names) > 15
+    for name in names:
+        assert (resumed / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_help_explains_every_target_in_one_line(copy):
+    said = make(copy, "help")
+    for target in ("env", "book", "test", "study", "data", "bench", "clean"):
+        (line,) = [x for x in said.splitlines() if x.split()[:2] == ["make", target] and "=" not in x]
+        assert len(line.split()) > 4

@@ -1,0 +1,160 @@
+"""The chapters of the real corpora, run on invented stand-ins whose effects are planted.
+
+Oracle: what `standins` planted, and the same numbers recomputed here in the plainest way.
+"""
+
+import numpy as np
+import pandas as pd
+import pytest
+import standins
+from sklearn.metrics import accuracy_score
+
+from empdis_utils import run, tables
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("corpora")
+    for name in ("empspeech", "mosi", "cremad"):
+        getattr(standins, name)(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def runs(data, tmp_path_factory):
+    """All real profiles, run on the stand-ins with fewer seeds; returns the folder of runs."""
+    folder = tmp_path_factory.mktemp("runs")
+    small = {
+        "01_data": [],
+        "02_unimodal": ["n_seeds=2", "n_folds=2", "epochs=2", "learning_rate=0.001"],
+        "03_fusion": ["n_seeds=2", "n_folds=3"],
+        "05_features": ["n_perm=500"],
+        "06_entropy": ["n_perm=500"],
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMPDIS_DATA", str(data))
+        for profile in ("empspeech", "mosi", "cremad"):
+            for chapter in run.read_profile(profile)["chapters"]:
+                run.run_chapter(profile, chapter, folder, overrides=small.get(chapter, []))
+    return folder
+
+
+def test_empspeech_baseline_knows_the_recording(runs):
+    artifacts = runs / "empspeech" / "artifacts"
+    manifest = tables.read(artifacts, "manifest")
+    train, test = manifest.query("split == 'train'"), manifest.query("split == 'test'")
+    majority = train.groupby("dialog_id")["y"].agg(lambda y: int(y.mean() > 0.5))
+    expected = accuracy_score(test["y"], test["dialog_id"].map(majority))
+    row = tables.read(artifacts, "recording_baseline").iloc[0]
+    assert row["accuracy"] == pytest.approx(expected)
+    assert row["accuracy"] > 0.75 and row["n"] == len(test)
+    assert row["ci_low"] <= row["accuracy"] <= row["ci_high"]
+
+
+def test_empspeech_text_model_is_trained_under_both_protocols(runs):
+    artifacts = runs / "empspeech" / "artifacts"
+    accuracy = tables.read(artifacts, "accuracy").set_index("protocol")
+    assert set(accuracy.index) == {"release", "crossfit"}
+    assert accuracy.loc["crossfit", "n"] == len(tables.read(artifacts, "manifest"))
+    assert accuracy.loc["crossfit", "accuracy"] > 0.6  # the words carry the label
+
+
+def test_audit_finds_that_test_recordings_are_in_train(runs):
+    audit = tables.read(runs / "empspeech" / "artifacts", "audit")
+    row = audit.query("check == 'clips_of_shared_recordings' and split_a == 'train' and split_b == 'test'")
+    assert row["share"].item() == 1
+
+
+def test_mosi_features_that_saw_the_labels_are_found(runs):
+    leak = tables.read(runs / "mosi" / "artifacts", "feature_leak")
+    score = leak.set_index(["modality", "released split"])["accuracy, held out by recording"]
+    for modality in ("text", "audio", "video"):
+        assert score[modality, "train"] > 0.95
+        assert score[modality, "test"] < 0.9
+
+
+def test_mosi_evaluates_only_clips_whose_features_saw_no_label(runs):
+    artifacts = runs / "mosi" / "artifacts"
+    assert set(tables.read(artifacts, "manifest")["split"]) == {"test"}
+    assert tables.read(artifacts, "predictions")["clip_id"].str.startswith("testvideo").all()
+
+
+def test_mosi_fusion_has_all_subsets_out_of_fold(runs):
+    artifacts = runs / "mosi" / "artifacts"
+    predictions = tables.read(artifacts, "predictions")
+    assert predictions["inputs"].nunique() == 7
+    assert (predictions.groupby(["inputs", "seed"]).size() == 80).all()
+    dialog = tables.read(artifacts, "manifest").set_index("clip_id")["dialog_id"]
+    folds = predictions.assign(dialog=predictions["clip_id"].map(dialog)).groupby("dialog")["fold"]
+    assert (folds.nunique() == 1).all()  # a recording is held out whole
+    accuracy = tables.read(artifacts, "accuracy").set_index("inputs")["accuracy"]
+    assert accuracy["text"] > 0.65 > accuracy["video"]  # as planted
+
+
+def test_mosi_quadrants_follow_from_the_predictions(runs):
+    artifacts = runs / "mosi" / "artifacts"
+    predictions = tables.read(artifacts, "predictions")
+    mean = predictions.groupby(["clip_id", "inputs"])["p"].mean().unstack()
+    y = predictions.groupby("clip_id")["y"].first()
+    right = (mean > 0.5).eq(y == 1, axis=0)
+    ensemble = tables.read(artifacts, "quadrants").query("seed == 'ensemble'")
+    for modality, part in ensemble.groupby("modality"):
+        named = part.set_index("clip_id")["quadrant"].reindex(right.index)
+        uni, full = right[modality], right["text+audio+video"]
+        assert (named.isin(["blue", "red"]) == uni).all()
+        assert (named.isin(["blue", "green"]) == full).all()
+
+
+def test_mosi_disagreement_counts_differing_labels(runs):
+    artifacts = runs / "mosi" / "artifacts"
+    predictions = tables.read(artifacts, "predictions")
+    label = (predictions.set_index(["seed", "clip_id", "inputs"])["p"] > 0.5).unstack()
+    expected = (label["text"] != label["audio"]).mean()
+    row = tables.read(artifacts, "disagreement").query("a == 'text' and b == 'audio' and seed == 'mean'")
+    assert row["rate"].item() == pytest.approx(expected)
+
+
+def test_mosi_entropy_is_that_of_the_mean_probability(runs):
+    artifacts = runs / "mosi" / "artifacts"
+    predictions = tables.read(artifacts, "predictions").query("inputs == 'text+audio+video'")
+    p = predictions.groupby("clip_id")["p"].mean()
+    expected = -(p * np.log(p) + (1 - p) * np.log(1 - p))
+    entropy = tables.read(artifacts, "entropy").query("modality == 'text'").set_index("clip_id")
+    pd.testing.assert_series_equal(
+        entropy["entropy"].sort_index(), expected, check_names=False, check_index_type=False
+    )
+
+
+def test_mosi_feature_tests_cover_every_feature_and_contrast(runs):
+    tests = tables.read(runs / "mosi" / "artifacts", "feature_tests")
+    assert len(tests) == 6 * 3
+    small = tests[(tests["n_1"] < 5) | (tests["n_2"] < 5)]
+    assert small["p"].isna().all()
+    assert tests["p_holm"].dropna().ge(tests["p"].dropna()).all()
+
+
+def test_cremad_agreement_rises_as_planted(runs):
+    kappa = tables.read(runs / "cremad" / "artifacts", "kappa").query("answers == 'six emotions'")
+    kappa = kappa.set_index("modality")["kappa"]
+    assert kappa["audio"] < kappa["video"] < kappa["audio+video"]
+    # chance-corrected agreement of raters who hit with probability q and else guess among five
+    for modality, q in (("audio", 0.4), ("video", 0.6), ("audio+video", 0.75)):
+        observed = q**2 + (1 - q) ** 2 / 5
+        assert kappa[modality] == pytest.approx((observed - 1 / 6) / (1 - 1 / 6), abs=0.06)
+
+
+def test_cremad_quadrants_of_people_count_every_clip(runs):
+    people = tables.read(runs / "cremad" / "artifacts", "people_quadrants")
+    assert (people.groupby("modality").size() == 120).all()
+    assert set(people["quadrant"]) <= {"blue", "red", "green", "yellow", "tie"}
+
+
+def test_two_runs_give_the_same_bytes(runs, data, tmp_path, monkeypatch):
+    monkeypatch.setenv("EMPDIS_DATA", str(data))
+    for chapter in ("01_data", "03_fusion", "04_quadrants"):
+        extra = ["n_seeds=2", "n_folds=3"] if chapter == "03_fusion" else []
+        run.run_chapter("mosi", chapter, tmp_path, overrides=extra)
+    again = sorted((tmp_path / "mosi" / "artifacts").rglob("*.parquet"))
+    assert len(again) >= 12
+    for path in again:
+        assert path.read_bytes() == (runs / "mosi" / "artifacts" / path.name).read_bytes(), path.name

@@ -1,0 +1,66 @@
+"""The notebooks as files: no outputs, one literal parameters cell, nothing of one machine."""
+
+import json
+import re
+
+import pytest
+import yaml
+
+from empdis_utils import run
+
+NOTEBOOKS = sorted(run.NOTEBOOKS.glob("*.ipynb"))
+PROFILES = sorted((run.NOTEBOOKS / "profiles").glob("*.yaml"))
+
+
+@pytest.fixture(params=NOTEBOOKS, ids=lambda path: path.stem)
+def path(request):
+    return request.param
+
+
+def cells(path, kind):
+    return [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == kind]
+
+
+def test_no_outputs_are_stored(path):
+    for cell in cells(path, "code"):
+        assert cell["outputs"] == [] and cell["execution_count"] is None
+
+
+def test_one_parameters_cell_of_literals_with_what_the_run_gives(path):
+    assert set(run.GIVEN_BY_RUN) <= set(run.notebook_parameters(path.stem))
+
+
+def test_no_absolute_path(path):
+    assert not re.search(r"[\"'(\s]/(home|root|work|tmp|usr|Users|mnt)/", path.read_text())
+
+
+def test_every_figure_has_caption_name_and_alt_text(path):
+    for cell in cells(path, "code"):
+        source = "".join(cell["source"])
+        if "plt.show()" not in source:
+            continue
+        about = cell["metadata"]["mystnb"]
+        assert about["figure"]["name"].startswith("__profile__-fig-")
+        assert len(about["figure"]["caption"]) > 40
+        assert len(about["image"]["alt"]) > 60 and not about["image"]["alt"].endswith(".png")
+
+
+def test_prose_holds_no_typed_result(path):
+    """Results are glued. Decimals in prose are allowed only as settings or definitions."""
+    allowed = {"0.05", "0.2", "0.4", "0.5", "0.8", "0.693"}
+    for cell in cells(path, "markdown"):
+        typed = set(re.findall(r"\b\d+\.\d+\b", "".join(cell["source"])))
+        assert typed <= allowed, typed - allowed
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
+def test_profiles_name_chapters_and_parameters_that_exist(profile):
+    for chapter in run.read_profile(profile.stem)["chapters"]:
+        run.chapter_parameters(profile.stem, chapter)
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda path: path.stem)
+def test_seed_is_defined_once_per_profile(profile):
+    settings = yaml.safe_load(profile.read_text())
+    inside = [key for key, value in settings.items() if key != "all" and "seed" in (value or {})]
+    assert inside == []

@@ -1,0 +1,39 @@
+"""Oracle: WCAG contrast (2.1, relative luminance) and the names that every chapter uses."""
+
+from itertools import combinations
+
+import matplotlib
+from matplotlib.colors import to_rgb
+
+from empdis_utils import style
+from empdis_utils.tables import QUADRANTS
+
+
+def luminance(color):
+    channels = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in to_rgb(color)]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), channels, strict=True))
+
+
+def test_every_quadrant_has_a_colour_a_shape_and_a_meaning():
+    for mapping in (style.QUADRANT_COLORS, style.QUADRANT_MARKERS, style.QUADRANT_MEANING):
+        assert tuple(mapping) == QUADRANTS
+        assert len(set(mapping.values())) == 4
+
+
+def test_modality_colours_stand_out_from_white():
+    for color in style.MODALITY_COLORS.values():
+        assert 1.05 / (luminance(color) + 0.05) >= 4.5
+
+
+def test_quadrant_colours_differ_without_red_green_vision():
+    # deuteranopia confuses what differs only in red against green: blue or luminance must differ
+    for a, b in combinations(style.QUADRANT_COLORS.values(), 2):
+        blue = abs(to_rgb(a)[2] - to_rgb(b)[2])
+        light = abs(luminance(a) - luminance(b))
+        assert max(blue, light) > 0.1
+
+
+def test_apply_sets_the_theme():
+    with matplotlib.rc_context():
+        style.apply()
+        assert matplotlib.rcParams["axes.spines.top"] is False

@@ -1,0 +1,71 @@
+"""Oracle: DESIGN's contract, by round trip and by rows that break it on purpose."""
+
+import pandas as pd
+import pytest
+
+from empdis_utils import tables
+
+
+@pytest.fixture
+def predictions():
+    return pd.DataFrame(
+        {"clip_id": ["a", "b"], "inputs": "text", "source": "fusion", "seed": 42, "fold": 0,
+         "split": "test", "y": [0, 1], "p": [0.25, 0.75]}
+    )  # fmt: skip
+
+
+def test_round_trip(tmp_path, predictions):
+    path = tables.write(predictions, tmp_path, "predictions")
+    assert path == tmp_path / "predictions.parquet"
+    pd.testing.assert_frame_equal(tables.read(tmp_path, "predictions"), predictions)
+
+
+def test_same_table_same_bytes(tmp_path, predictions):
+    one = tables.write(predictions, tmp_path / "1", "predictions").read_bytes()
+    two = tables.write(predictions.copy(), tmp_path / "2", "predictions").read_bytes()
+    assert one == two
+
+
+def test_every_bad_value_is_listed(tmp_path, predictions):
+    predictions["p"] = [1.5, -0.25]
+    with pytest.raises(ValueError, match=r"(?s)'predictions'.*1\.5.*-0\.25"):
+        tables.write(predictions, tmp_path, "predictions")
+    assert not (tmp_path / "predictions.parquet").exists()
+
+
+def test_missing_column_is_named(predictions):
+    with pytest.raises(ValueError, match="seed"):
+        tables.check(predictions.drop(columns="seed"), "predictions")
+
+
+def test_duplicate_rows_are_refused(predictions):
+    doubled = pd.concat([predictions, predictions])
+    with pytest.raises(ValueError, match="multiple_fields_uniqueness"):
+        tables.check(doubled, "predictions")
+
+
+def test_a_finetuned_table_is_unique_per_encoder(predictions):
+    two = pd.concat([predictions.assign(encoder="roberta"), predictions.assign(encoder="deberta")])
+    assert len(tables.check(two, "predictions_finetuned")) == 4
+    with pytest.raises(ValueError, match="multiple_fields_uniqueness"):
+        tables.check(pd.concat([two, two]), "predictions_finetuned")
+
+
+def test_unknown_quadrant_is_refused():
+    frame = pd.DataFrame(
+        {"clip_id": ["a"], "modality": "text", "quadrant": "purple", "entropy": 0.1}
+    )
+    with pytest.raises(ValueError, match="purple"):
+        tables.check(frame, "entropy")
+
+
+def test_missing_table_says_which_chapter_tables_there_are(tmp_path, predictions):
+    tables.write(predictions, tmp_path, "predictions")
+    with pytest.raises(FileNotFoundError, match=r"no table 'gates'.*tables there: predictions"):
+        tables.read(tmp_path, "gates")
+
+
+def test_tables_outside_the_contract_pass_unchanged(tmp_path):
+    frame = pd.DataFrame({"anything": [1, 2]})
+    tables.write(frame, tmp_path, "embeddings/roberta-seed42")
+    pd.testing.assert_frame_equal(tables.read(tmp_path, "embeddings/roberta-seed42"), frame)
