@@ -24,6 +24,7 @@ reads_04_quadrants   := 01_data 02_unimodal 03_fusion
 reads_05_features    := 01_data 03_fusion 04_quadrants
 reads_06_entropy     := 01_data 03_fusion 04_quadrants
 reads_07_human_study := 01_data 04_quadrants
+reads_09_recovery    := 01_data 03_fusion 04_quadrants 05_features
 
 # Profiles in the book: the fixture, which comes with the project, and every real corpus at hand.
 ALL_PROFILES := $(basename $(notdir $(wildcard notebooks/profiles/*.yaml)))

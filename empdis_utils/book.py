@@ -9,9 +9,12 @@ the corpus, pages of synthetic data carry a note, and each page ends with how it
 """
 
 import argparse
+import ast
 import html
 import json
+import re
 import shutil
+import sys
 from pathlib import Path
 
 import yaml
@@ -59,15 +62,28 @@ def merge(source, executed):
     return {**executed, "cells": cells}
 
 
+def as_run(source, parameters):
+    """The parameters cell with the values of this run, comments kept, folders left out."""
+    lines, shown = source.splitlines(), []
+    for node in ast.parse(source).body:
+        name = node.targets[0].id
+        if name not in run.GIVEN_BY_RUN:
+            comment = lines[node.end_lineno - 1][node.end_col_offset :]
+            shown.append(f"{name} = {parameters[name]!r}{comment}")
+    return "\n".join(shown)
+
+
 def tags(cell):
     """Tags of a cell, as a list."""
     return cell["metadata"].get("tags", [])
 
 
 def is_progress(output):
-    """True for a progress bar's stderr (it rewrites its line); warnings stay on the page."""
-    text = "".join(output.get("text", ""))
-    return output["output_type"] == "stream" and output["name"] == "stderr" and "\r" in text
+    """True for a progress bar's stderr, or its blanks; warnings stay on the page."""
+    if output["output_type"] != "stream" or output["name"] != "stderr":
+        return False
+    lines = re.split(r"[\r\n]", "".join(output["text"]))
+    return all(not line.strip() or re.search(r"\d+%\|", line) for line in lines)
 
 
 def how_it_was_made(entry):
@@ -102,6 +118,9 @@ def how_it_was_made(entry):
 def page(source, executed, entry, title):
     """One finished page (notebook dict) from a source, its run, and its provenance entry."""
     notebook = json.loads(json.dumps(merge(source, executed)).replace("__profile__", entry["run"]))
+    for cell in notebook["cells"]:
+        if "parameters" in tags(cell):
+            cell["source"] = as_run("".join(cell["source"]), entry["parameters"])
     first = next(c for c in notebook["cells"] if c["cell_type"] == "markdown")
     heading, *rest = "".join(first["source"]).split("\n")
     note = ["", SYNTHETIC_NOTE] if entry["parameters"].get("corpus") == "fixture" else []
@@ -147,6 +166,9 @@ def stage(runs, out, root=run.ROOT):
             glued = path.suffix == ".md" and "::" in path.read_text(encoding="utf-8")
             if glued or not target.exists() or path.read_bytes() != target.read_bytes():
                 shutil.copyfile(path, target)  # pages that quote a run are always read again
+    picture, target = runs / "book/artifacts/findings.png", out / "assets" / "findings.png"
+    if picture.exists():  # the picture of this run, in place of the one that comes with the book
+        shutil.copyfile(picture, target)
     for story_path in sorted(runs.glob("*/provenance.json")):
         story = json.loads(story_path.read_text())["chapters"]
         for chapter, entry in story.items():
@@ -157,7 +179,11 @@ def stage(runs, out, root=run.ROOT):
             done = json.loads(executed.read_text(encoding="utf-8"))
             title = run.read_profile(entry["profile"]).get("title", "")
             title += f" ({', '.join(entry['overrides'])})" if entry["overrides"] else ""
-            made = page(source, done, {**entry, "chapter": chapter}, title)
+            try:
+                made = page(source, done, {**entry, "chapter": chapter}, title)
+            except ValueError as error:
+                print(f"[book] left out: {entry['run']} {chapter}: {error}", file=sys.stderr)
+                continue
             target = out / "runs" / entry["run"] / executed.name
             wanted.add(target)
             write_if_changed(target, json.dumps(made, indent=1) + "\n")

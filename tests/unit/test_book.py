@@ -36,7 +36,7 @@ def executed():
         markdown("# Title\nold prose"),
         code("x = 1", tags=["parameters"]),
         code("x = 2", tags=["injected-parameters"]),
-        code("x", [stream("2"), stream("10%\r20%", "stderr"), stream("careful!", "stderr")]),
+        code("x", [stream("2"), stream("10%|#  \r20%|## ", "stderr"), stream("careful!", "stderr")]),
     ]
     return {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 
@@ -76,6 +76,14 @@ def test_page_names_its_corpus_and_how_it_was_made(source, executed, entry):
     assert cells[0]["source"] == "# Title: MOSI\nsee {numref}`demo-fig-a`"
     for fact in ("1.5", "a machine", "abc", "f" * 16, "make study PROFILE=demo NB=01_one"):
         assert fact in cells[-1]["source"]
+
+
+def test_page_shows_the_parameters_of_its_run(source, executed, entry):
+    for notebook in (source, executed):
+        notebook["cells"][1]["source"] = 'profile = "a"\nx = 1  # a number\ny = [\n    1,\n]'
+    entry["parameters"]["y"] = [2, 3]
+    cells = book.page(source, executed, entry, "MOSI")["cells"]
+    assert cells[1]["source"] == "x = 2  # a number\ny = [2, 3]"
 
 
 def test_synthetic_pages_say_so(source, executed, entry):
@@ -140,3 +148,11 @@ def test_stage_removes_pages_that_are_gone(project):
     (project / "runs/demo/01_one.ipynb").unlink()
     book.stage(project / "runs", out, root=project)
     assert not (out / "runs/demo/01_one.ipynb").exists()
+
+
+def test_a_run_of_older_code_is_left_out_and_said_so(project, capsys):
+    notebook = project / "notebooks/01_one.ipynb"
+    notebook.write_text(notebook.read_text().replace('"x"', '"x + 1"'))
+    book.stage(project / "runs", project / "stage", root=project)
+    assert not (project / "stage/runs/demo/01_one.ipynb").exists()
+    assert "left out: demo 01_one: the code of the notebook changed" in capsys.readouterr().err
