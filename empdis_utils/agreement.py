@@ -1,26 +1,21 @@
-"""Do people agree: coefficients, their intervals over recordings, and the human study around them.
+"""Do people agree: coefficients, intervals over recordings, and the sample that people judge.
 
 Ratings come in two shapes. *Judgments*: a long table with one row per answer (`annotator`,
 `clip_id`, `judgment`, and `modality`, `round` where they exist). *Counts*: an array [n_clips, k] of
 votes per category, the number of votes free to differ between clips.
 """
 
-import csv
-import datetime
-import io
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, sparse, special, stats
-from statsmodels.stats.proportion import proportion_confint
+from scipy import optimize, sparse, stats
+
+from empdis_utils.tables import QUADRANTS, SCHEMAS
 
 JUDGMENTS = ("neutral", "empathetic")
 MODALITIES = ("text", "audio", "video")
-QUADRANTS = ("blue", "red", "green", "yellow")
-COLUMNS = ["annotator", "clip_id", "modality", "round", "judgment", "shown", "at"]
-KAPPA = ["modality", "quadrant", "round", "subset", "n", "kappa", "ci_low", "ci_high", "alpha"]
+KAPPA = list(SCHEMAS["kappa"].columns)
 MIN_RECORDINGS = 6
 
 
@@ -138,7 +133,7 @@ def _chance_corrected(observed, expected):
     return (observed - expected) / (1 - expected)
 
 
-def _raw(t):
+def _mean(t):
     return t[..., 1] / t[..., 0]
 
 
@@ -148,12 +143,12 @@ def _share(t):
 
 
 def _fleiss(t):
-    return _chance_corrected(_raw(t), (_share(t) ** 2).sum(axis=-1))
+    return _chance_corrected(_mean(t), (_share(t) ** 2).sum(axis=-1))
 
 
 def _ac1(t):
     share = _share(t)
-    return _chance_corrected(_raw(t), (share * (1 - share)).sum(axis=-1) / (share.shape[-1] - 1))
+    return _chance_corrected(_mean(t), (share * (1 - share)).sum(axis=-1) / (share.shape[-1] - 1))
 
 
 def _alpha(t):
@@ -171,12 +166,8 @@ def _cohen(t):
     return _chance_corrected(observed, (cells.sum(-1) * cells.sum(-2)).sum(-1) / n**2)
 
 
-def _mean(t):
-    return t[..., 1] / t[..., 0]
-
-
 STATISTICS = {
-    "raw_agreement": _raw,
+    "raw_agreement": _mean,
     "fleiss_kappa": _fleiss,
     "krippendorff_alpha": _alpha,
     "gwet_ac1": _ac1,
@@ -212,7 +203,7 @@ def raw_agreement(ratings):
     -----
     The observed agreement of Fleiss (1971), doi:10.1037/h0031619; checked against R's irrCAC.
     """
-    return _of_counts(_raw, ratings)
+    return _of_counts(_mean, ratings)
 
 
 def cohen_kappa(first, second=None):
@@ -249,6 +240,22 @@ def cohen_kappa(first, second=None):
             raise ValueError(f"{len(first)} answers against {len(second)}: not the same clips")
         pairs = pd.DataFrame({0: first, 1: second})
     return float(_evaluate(_cohen, _pair_moments(pairs).sum(axis=0)))
+
+
+def cohen_kappa_of_cells(cells):
+    """Cohen's kappa of confusion matrices, many at once.
+
+    Parameters
+    ----------
+    cells : array [..., k, k]
+        Number of clips for each pair of answers.
+
+    Returns
+    -------
+    array [...]
+        NaN where `cohen_kappa` is undefined.
+    """
+    return _evaluate(_cohen, cells.reshape(*cells.shape[:-2], -1))
 
 
 def fleiss_kappa(ratings):
@@ -453,9 +460,9 @@ def interval(counts, groups, statistic="krippendorff_alpha", n_boot=2000, seed=4
     (Hesterberg 2015, doi:10.1080/00031305.2015.1089789): level :math:`\Phi(2z_0+w\,t_{G-1})` with w
     the ratio of the delete-one-recording jackknife's standard error to the bootstrap's, at least
     :math:`\sqrt{G/(G-1)}`. Measured coverage of the nominal 95 % (3,000 data sets of
-    `simulate_nested` each, ± 0.4): 94.5 to 95.8 % with 13 to 91 recordings; 92.1 to 94.3 % with 6
-    to 15 recordings of very unequal size, where the plain percentile interval has 82 to 92 %;
-    91.4 % with 5, hence the minimum of 6.
+    `simulated_annotators.simulate_nested` each, ± 0.4): 94.5 to 95.8 % with 13 to 91 recordings;
+    92.1 to 94.3 % with 6 to 15 recordings of very unequal size, where the plain percentile interval
+    has 82 to 92 %; 91.4 % with 5, hence the minimum of 6.
     """
     moments, function, n = _moments(counts, statistic)
     return _interval(moments, groups, function, n, n_boot, seed)
@@ -1085,482 +1092,3 @@ def annotation_order(sample, annotator, seed=42):
     items = items.iloc[rng.permutation(len(items))].reset_index(drop=True)
     items.insert(0, "position", np.arange(1, len(items) + 1))
     return items
-
-
-# ---------------------------------------------------------------- simulations
-
-
-def simulate_pair(
-    truth,
-    sample=None,
-    *,
-    sensitivity=3.0,
-    gain=1.5,
-    conflict_cost=2.0,
-    weights=((0.6, 0.2, 0.2), (0.2, 0.3, 0.5)),
-    bias=(0.3, -0.3),
-    lapse=0.05,
-    reuse=0.7,
-    annotators=("simulated-1", "simulated-2"),
-    judgments=JUDGMENTS,
-    seed=42,
-):
-    """Two simulated annotators, who see one modality and then all. No evidence about people.
-
-    Parameters
-    ----------
-    truth : DataFrame
-        The fixture's `truth.csv`: clip_id, label (one of `judgments`), and for m in text, audio,
-        video: m_cue (``supports``, ``neutral``, ``contradicts`` the label), m_strength in [0, 1].
-    sample : DataFrame, optional
-        clip_id, modality: what is judged. Default: every clip in every modality.
-    sensitivity : float
-        Log-odds that a cue of strength 1 adds.
-    gain : float
-        Weight of all cues together over one cue alone.
-    conflict_cost : float
-        How much conflict between cues damps the log-odds.
-    weights : two rows of three, each summing to 1
-        How each annotator weighs text, audio, video when all are shown.
-    bias : two floats
-        Log-odds towards the last of `judgments`, per annotator.
-    lapse : float in [0, 1]
-        Share of answers that are a coin toss.
-    reuse : float in [0, 1]
-        Chance that the second answer reuses the first one's random draw, so that it only changes
-        when the evidence does.
-    annotators, judgments : pairs of str
-    seed : int
-
-    Returns
-    -------
-    DataFrame
-        The table `annotations`; `shown` is the modality, then ``text+audio+video``. `at` counts
-        invented seconds from a fixed moment. Same seed, same bytes, whatever the row order.
-
-    Raises
-    ------
-    ValueError
-        Unknown cues, labels or modalities, missing columns, a clip without truth.
-
-    Notes
-    -----
-    Let c_m = m_strength × (+1, 0, -1) for a cue that supports, is neutral, contradicts. One cue:
-    η = sensitivity · c_m. All: η = sensitivity · gain · Σ w_m c_m / (1 + conflict_cost · conflict),
-    where conflict is the smaller of Σ max(c_m, 0) and Σ max(-c_m, 0). Then
-    P(answer = label) = lapse / 2 + (1 - lapse) · logistic(η ± bias), with + when the label is the
-    last judgment. The two annotators answer independently given the clip.
-    """
-    cues = {"supports": 1.0, "neutral": 0.0, "contradicts": -1.0}
-    columns = ["clip_id", "label", *(f"{m}_{k}" for m in MODALITIES for k in ("cue", "strength"))]
-    if missing := [c for c in columns if c not in truth]:
-        raise ValueError(f"the truth table lacks the columns {missing}")
-    if extra := set(truth["label"]) - set(judgments):
-        raise ValueError(f"labels {sorted(extra)} are none of {list(judgments)}")
-    if extra := {c for m in MODALITIES for c in truth[f"{m}_cue"]} - set(cues):
-        raise ValueError(f"cues {sorted(extra)} are none of {sorted(cues)}")
-    if sample is None:
-        sample = truth[["clip_id"]].merge(pd.DataFrame({"modality": MODALITIES}), how="cross")
-    if extra := set(sample["modality"]) - set(MODALITIES):
-        raise ValueError(f"modalities {sorted(extra)} are none of {list(MODALITIES)}")
-    if extra := set(sample["clip_id"]) - set(truth["clip_id"]):
-        raise ValueError(f"no truth for {len(extra)} clips, the first {min(extra)!r}")
-    items = sample[["clip_id", "modality"]].drop_duplicates()
-    items = items.sort_values(["clip_id", "modality"]).merge(truth[columns], on="clip_id")
-    signed = np.column_stack(
-        [items[f"{m}_cue"].map(cues) * items[f"{m}_strength"] for m in MODALITIES]
-    ).astype(float)
-    seen = items["modality"].map({m: i for i, m in enumerate(MODALITIES)}).to_numpy()
-    conflict = np.minimum(signed.clip(0).sum(axis=1), (-signed).clip(0).sum(axis=1))
-    toward = np.where(items["label"] == judgments[-1], 1.0, -1.0)
-    other = items["label"].map({judgments[0]: judgments[1], judgments[1]: judgments[0]})
-
-    rng = np.random.default_rng(seed)
-    parts = []
-    for name, weight, lean in zip(annotators, weights, bias, strict=True):
-        log_odds = {
-            1: sensitivity * signed[np.arange(len(items)), seen],
-            2: sensitivity * gain * (signed @ np.asarray(weight)) / (1 + conflict_cost * conflict),
-        }
-        first, fresh, again = rng.random((3, len(items)))
-        draw = {1: first, 2: np.where(again < reuse, first, fresh)}
-        seconds = rng.integers(4, 20, size=(2, len(items)))
-        order = rng.permutation(len(items))
-        elapsed = np.empty((2, len(items)), int)
-        elapsed.T[order] = np.cumsum(seconds.T[order].ravel()).reshape(-1, 2)
-        for turn in (1, 2):
-            p = lapse / 2 + (1 - lapse) * special.expit(log_odds[turn] + lean * toward)
-            at = pd.Timestamp("2000-01-01T00:00:00+00:00") + pd.to_timedelta(
-                elapsed[turn - 1], unit="s"
-            )
-            parts.append(
-                items[["clip_id", "modality"]].assign(
-                    annotator=name,
-                    round=turn,
-                    judgment=np.where(draw[turn] < p, items["label"], other),
-                    shown=items["modality"] if turn == 1 else "+".join(MODALITIES),
-                    at=[t.isoformat() for t in at],
-                )
-            )
-    table = pd.concat(parts, ignore_index=True)
-    return table.sort_values(["annotator", "at", "round"], ignore_index=True)[COLUMNS]
-
-
-def simulate_nested(
-    sizes, kappa, n_raters=2, prevalence=(0.5, 0.5), icc=0.05, n_sim=1, seed=42, latent=None
-):
-    """Simulated votes with a known kappa, clips nested in recordings.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-        Clips in each recording; their sum is n_clips.
-    kappa : float
-        Population value of Cohen's and Fleiss' kappa and of alpha, from `icc` to 1.
-    n_raters : int
-    prevalence : sequence of float [k]
-        Mean share of each category; sums to 1.
-    icc : float in (0, 1)
-        How much the shares differ between recordings (correlation of answers within a recording).
-    n_sim : int
-        Independent data sets.
-    seed : int or numpy Generator
-    latent : tuple, optional
-        (shares, truth) of an earlier call, for a second round on the same clips.
-
-    Returns
-    -------
-    votes : int array [n_sim, n_clips, n_raters]
-        Category codes.
-    latent : tuple
-        (shares [n_sim, n_clips, k], truth [n_sim, n_clips]).
-
-    Raises
-    ------
-    ValueError
-        kappa outside [icc, 1].
-
-    Notes
-    -----
-    Recording g draws shares p_g from a Dirichlet with mean `prevalence` and intra-class correlation
-    `icc`; clip i draws a latent category from p_g; a rater reports it with chance √ρ, else draws
-    from p_g anew. Two answers then correlate ρ within a recording and ρ + (1 - ρ) icc overall,
-    which is kappa: so ρ = (kappa - icc) / (1 - icc).
-    """
-    if not icc <= kappa <= 1:
-        raise ValueError(f"kappa {kappa} must lie between icc {icc} and 1")
-    rng = np.random.default_rng(seed)
-    group = np.repeat(np.arange(len(sizes)), sizes)
-
-    def draw(shares, extra=()):
-        edges = np.cumsum(shares, axis=-1)[..., :-1]
-        edges = edges.reshape(*edges.shape[:-1], *(1 for _ in extra), edges.shape[-1])
-        return (rng.random((*shares.shape[:-1], *extra, 1)) > edges).sum(axis=-1)
-
-    if latent is None:
-        mass = np.asarray(prevalence, float) * (1 - icc) / icc
-        shares = rng.dirichlet(mass, size=(n_sim, len(sizes)))[:, group]
-        latent = shares, draw(shares)
-    shares, truth = latent
-    copies = rng.random((*truth.shape, n_raters)) < np.sqrt((kappa - icc) / (1 - icc))
-    return np.where(copies, truth[..., None], draw(shares, (n_raters,))), latent
-
-
-def power_kappa_difference(
-    n_clips=51,
-    differences=(0.0, 0.1, 0.2, 0.3, 0.4, 0.5),
-    kappa=0.4,
-    n_recordings=25,
-    prevalence=0.5,
-    icc=0.05,
-    paired=False,
-    level=0.05,
-    n_sim=1000,
-    seed=42,
-):
-    """Power to tell two kappas apart, by simulation.
-
-    Parameters
-    ----------
-    n_clips : int
-        Clips per quadrant: 51 = 17 × 3 modalities.
-    differences : sequence of float
-        True differences; the kappas are `kappa` ± half of it.
-    kappa : float
-        Mean of the two.
-    n_recordings : int
-        Recordings that the clips of a quadrant come from, as evenly as can be.
-    prevalence : float
-        Share of one of the two judgments.
-    icc : float
-        As in `simulate_nested`.
-    paired : bool
-        False: two quadrants, different clips. True: two rounds on the same clips.
-    level : float
-        Two-sided size of the test.
-    n_sim, seed : int
-
-    Returns
-    -------
-    DataFrame
-        difference, kappa_1, kappa_2, n_clips, n_recordings, paired, sd (of the estimated
-        difference), power with power_low and power_high (Wilson, simulation error only), n_sim
-        (data sets in which both kappas were defined). At difference 0, power is the test's size.
-
-    Raises
-    ------
-    ValueError
-        A kappa outside [icc, 1].
-
-    Notes
-    -----
-    The test: difference over its delete-one-recording jackknife error, against t with
-    n_recordings - 1 degrees of freedom (twice as many when not paired). Annotators make fresh
-    errors in each round; people who repeat
-    themselves would make the paired design stronger.
-    """
-    sizes = np.full(n_recordings, n_clips // n_recordings)
-    sizes[: n_clips % n_recordings] += 1
-    sizes = sizes[sizes > 0]
-    starts = np.cumsum(sizes) - sizes
-    rows = []
-    for i, gap in enumerate(differences):
-        rng = np.random.default_rng([seed, i])
-        total, left_out, latent = [], [], None
-        for value in (kappa - gap / 2, kappa + gap / 2):
-            votes, kept = simulate_nested(
-                sizes, value, 2, (1 - prevalence, prevalence), icc, n_sim, rng, latent
-            )
-            latent = kept if paired else None
-            cells = np.eye(4)[2 * votes[..., 0] + votes[..., 1]]
-            sums = np.add.reduceat(cells, starts, axis=1)
-            total.append(_evaluate(_cohen, sums.sum(axis=1)))
-            left_out.append(_evaluate(_cohen, sums.sum(axis=1, keepdims=True) - sums))
-        delta = total[1] - total[0]
-        if paired:
-            parts = [left_out[1] - left_out[0] - delta[:, None]]
-        else:
-            parts = [one - whole[:, None] for one, whole in zip(left_out, total, strict=True)]
-        size = len(sizes)
-        error = np.sqrt(sum((size - 1) / size * np.nansum(p**2, axis=1) for p in parts))
-        known = np.isfinite(delta)
-        critical = stats.t.ppf(1 - level / 2, len(parts) * (size - 1))
-        found = np.abs(delta[known]) > critical * error[known]
-        low, high = proportion_confint(found.sum(), known.sum(), method="wilson")
-        rows.append(
-            {"difference": gap, "kappa_1": kappa - gap / 2, "kappa_2": kappa + gap / 2}
-            | {"n_clips": n_clips, "n_recordings": size, "paired": paired}
-            | {"sd": delta[known].std(ddof=1), "power": found.mean()}
-            | {"power_low": low, "power_high": high, "n_sim": int(known.sum())}
-        )
-    return pd.DataFrame(rows)
-
-
-# ---------------------------------------------------------------- annotation files
-
-
-def read_annotations(paths, clips=None, judgments=JUDGMENTS):
-    """Read the annotators' CSV files, and list everything that is wrong with them.
-
-    Parameters
-    ----------
-    paths : path or sequence of paths
-        One file per annotator, columns of the table `annotations`.
-    clips : collection of str, or DataFrame, optional
-        The clips that were to be judged; a DataFrame with clip_id and modality (the sample) also
-        checks their pairing.
-    judgments : sequence of str
-        The answers allowed.
-
-    Returns
-    -------
-    annotations : DataFrame
-        The table `annotations`: the rows that can be used, repaired where that is safe.
-    problems : DataFrame
-        file (name only), line (1 is the header), annotator, clip_id, problem, used (whether the row
-        is in `annotations`). Every line that is left out or changed is here, with its reason.
-
-    Raises
-    ------
-    FileNotFoundError
-        A path that does not exist.
-
-    Notes
-    -----
-    Repaired and listed: a byte order mark, UTF-16 or Windows-1252 text, ``;`` or tab for comma,
-    blanks and capitals around an answer, ``1.0`` for 1. Listed and left out: lines with too few or
-    too many fields, an unknown clip, modality, round or judgment, an empty name, and all but the
-    first of double judgments (the first was given before the second was seen). Listed and kept: a
-    missing round, a second round before the first, a time that is not ISO 8601, two names in a
-    file.
-    """
-    paths = [paths] if isinstance(paths, str | Path) else list(paths)
-    rows, problems = [], []
-    for path in map(Path, paths):
-        found, wrong = _read_one(path, clips, judgments)
-        rows += found
-        problems += wrong
-    rows, double = _drop_double(rows)
-    problems += double + _round_problems(rows)
-    table = pd.DataFrame([r["row"] for r in rows], columns=COLUMNS)
-    text = [c for c in COLUMNS if c != "round"]
-    table = table.astype({**dict.fromkeys(text, "str"), "round": "int64"})
-    names = [p.name for p in map(Path, paths)]
-    report = pd.DataFrame(
-        problems, columns=["file", "line", "annotator", "clip_id", "problem", "used"]
-    ).astype({"line": "int64", "used": "bool"})
-    order = report["file"].map({name: i for i, name in reversed(list(enumerate(names)))})
-    report = report.assign(order=order).sort_values(["order", "line"], kind="stable")
-    return table, report.drop(columns="order").reset_index(drop=True)
-
-
-def _problem(file, line, problem, used, row=None):
-    row = row or {}
-    return {
-        "file": file,
-        "line": line,
-        "annotator": row.get("annotator", ""),
-        "clip_id": row.get("clip_id", ""),
-        "problem": problem,
-        "used": used,
-    }
-
-
-def _decode(data):
-    """(text, problem) of a file's bytes; problem is empty for plain UTF-8."""
-    for mark, encoding in ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
-        if data.startswith(mark):
-            return data.decode(encoding, "replace"), "encoding is UTF-16, not UTF-8: converted"
-    try:
-        if data.startswith(b"\xef\xbb\xbf"):
-            return data.decode("utf-8-sig"), "byte order mark, as spreadsheets write it: removed"
-        return data.decode("utf-8"), ""
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        return (
-            data.decode("cp1252", "replace"),
-            f"encoding is not UTF-8 (first bad byte on line {line}): read as Windows-1252, "
-            "check names with accents",
-        )
-
-
-def _read_one(path, clips, judgments):
-    file = path.name
-    text, problem = _decode(path.read_bytes())
-    problems = [_problem(file, 1, problem, True)] if problem else []
-    lines = text.splitlines()
-    head = lines[0] if lines else ""
-    separator = max(",;\t", key=head.count)
-    if separator != ",":
-        problems.append(_problem(file, 1, f"separator is {separator!r}, not a comma", True))
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    header = [h.strip() for h in next(reader, [])]
-    missing = [c for c in COLUMNS if c not in header]
-    if missing:
-        what = "the file is empty" if not header else f"the header lacks {missing}"
-        body = max(len(lines) - 1, 0)
-        problems.append(_problem(file, 1, f"{what}: none of its {body} lines read", False))
-        return [], problems
-    if extra := [h for h in header if h not in COLUMNS]:
-        problems.append(_problem(file, 1, f"unknown columns {extra}: not read", True))
-    rows, name = [], None
-    for fields in reader:
-        line = reader.line_num
-        if not any(f.strip() for f in fields):
-            problems.append(_problem(file, line, "empty line", False))
-            continue
-        if len(fields) != len(header):
-            problem = f"{len(fields)} fields, not {len(header)}: a cut or edited line"
-            problems.append(_problem(file, line, problem, False))
-            continue
-        raw = dict(zip(header, fields, strict=True))
-        row, changed, faults, notes = _check_row(raw, clips, judgments)
-        if changed:
-            notes.insert(0, f"repaired {', '.join(changed)}")
-        if name is not None and row["annotator"] != name:
-            notes.append(f"another annotator than {name!r} in the same file")
-        name = name or row["annotator"]
-        problems += [_problem(file, line, text, not faults, row) for text in faults + notes]
-        if not faults:
-            rows.append({"file": file, "line": line, "row": row})
-    return rows, problems
-
-
-def _check_row(raw, clips, judgments):
-    """(row, repaired fields, faults that lose the row, notes that do not)."""
-    row = {c: raw[c].strip() for c in COLUMNS}
-    row["modality"], row["judgment"] = row["modality"].lower(), row["judgment"].lower()
-    if row["round"] in ("1.0", "2.0", "1,0", "2,0"):
-        row["round"] = row["round"][0]
-    changed = [c for c in COLUMNS if row[c] != raw[c]]
-    faults, notes = [], []
-    if not row["annotator"]:
-        faults.append("no annotator")
-    if row["round"] in ("1", "2"):
-        row["round"] = int(row["round"])
-    else:
-        faults.append(f"round {row['round']!r} is not 1 or 2")
-    if row["modality"] not in MODALITIES:
-        faults.append(f"unknown modality {row['modality']!r}")
-    if row["judgment"] not in judgments:
-        faults.append(f"judgment {row['judgment']!r} is none of {list(judgments)}")
-    if clips is not None:
-        known = set(clips["clip_id"] if isinstance(clips, pd.DataFrame) else clips)
-        if row["clip_id"] not in known:
-            stripped = [c for c in known if c.lstrip("0") == row["clip_id"]]
-            hint = f" (a spreadsheet made it of {stripped[0]!r}?)" if stripped else ""
-            faults.append(f"unknown clip {row['clip_id']!r}{hint}")
-        elif isinstance(clips, pd.DataFrame) and row["modality"] in MODALITIES:
-            pairs = set(zip(clips["clip_id"], clips["modality"], strict=True))
-            if (row["clip_id"], row["modality"]) not in pairs:
-                faults.append(f"clip {row['clip_id']!r} was not to be judged by {row['modality']}")
-    try:
-        datetime.datetime.fromisoformat(row["at"])
-    except ValueError:
-        notes.append(f"time {row['at']!r} is not ISO 8601")
-    return row, changed, faults, notes
-
-
-def _key(row):
-    return row["annotator"], row["clip_id"], row["modality"], row["round"]
-
-
-def _drop_double(rows):
-    """Keep the first of double judgments; list the others."""
-    first, kept, problems = {}, [], []
-    for entry in rows:
-        row = entry["row"]
-        earlier = first.setdefault(_key(row), entry)
-        if earlier is entry:
-            kept.append(entry)
-            continue
-        same = "the same" if earlier["row"]["judgment"] == row["judgment"] else "another"
-        problem = (
-            f"double judgment, {same} answer as on line {earlier['line']} of {earlier['file']}"
-        )
-        problems.append(_problem(entry["file"], entry["line"], problem, False, row))
-    return kept, problems
-
-
-def _round_problems(rows):
-    """Missing and swapped rounds."""
-    by_key = {_key(entry["row"]): entry for entry in rows}
-    problems = []
-    for (annotator, clip, modality, turn), entry in by_key.items():
-        other = by_key.get((annotator, clip, modality, 3 - turn))
-        place = entry["file"], entry["line"]
-        if other is None:
-            text = f"round {3 - turn} is missing for this clip"
-            problems.append(_problem(*place, text, True, entry["row"]))
-        elif turn == 2 and _earlier(entry["row"]["at"], other["row"]["at"]):
-            text = f"round 2 was answered before round 1 (line {other['line']})"
-            problems.append(_problem(*place, text, True, entry["row"]))
-    return problems
-
-
-def _earlier(one, two):
-    try:
-        one, two = map(datetime.datetime.fromisoformat, (one, two))
-        return one.timestamp() < two.timestamp()
-    except ValueError:
-        return False

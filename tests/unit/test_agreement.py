@@ -15,6 +15,8 @@ from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats import inter_rater
 
 from empdis_utils import agreement
+from empdis_utils.simulated_annotators import simulate_nested
+from empdis_utils.tables import QUADRANTS, SCHEMAS
 
 # Psychiatric diagnoses, 6 raters, 5 categories: 15 patients of Fleiss (1971), as R's irrCAC prints
 # them (`distrib.6raters`) with the coefficients and standard errors below.
@@ -108,7 +110,7 @@ def pair_study(n=60, groups=12, seed=0, agree=(0.8, 0.6)):
                 (name, f"c{i:03d}", "text", turn, agreement.JUDGMENTS[answer[i]], "x", "")
                 for i in range(n)
             ]
-    table = pd.DataFrame(rows, columns=agreement.COLUMNS)
+    table = pd.DataFrame(rows, columns=list(SCHEMAS["annotations"].columns))
     table["quadrant"] = np.where(table["clip_id"] < f"c{n // 2:03d}", "red", "blue")
     labels = {f"c{i:03d}": agreement.JUDGMENTS[label[i]] for i in range(n)}
     recordings = {f"c{i:03d}": f"d{i % groups}" for i in range(n)}
@@ -146,6 +148,7 @@ def test_cohen_published_value():
     """Oracle: irrCAC's `kappa2.table`, 0.7964094; and Scott-type coefficients of the same pairs."""
     pairs = np.repeat(np.argwhere(ABSTRACTORS >= 0), ABSTRACTORS.ravel(), axis=0)
     assert agreement.cohen_kappa(*pairs.T) == pytest.approx(0.7964094, abs=5e-8)
+    assert agreement.cohen_kappa_of_cells(ABSTRACTORS) == pytest.approx(0.7964094, abs=5e-8)
     counts = counts_of(pairs, 3)
     assert agreement.gwet_ac1(counts) == pytest.approx(0.8493305, abs=5e-8)
     assert agreement.fleiss_kappa(counts) == pytest.approx(0.7962397, abs=5e-8)
@@ -323,26 +326,8 @@ def test_too_little_data_is_a_result():
     assert perfect[:3] == (1, 1, 1) and "no variation" in perfect.reason
 
 
-@pytest.mark.parametrize(
-    "kappa, n_raters, shares, statistic",
-    [
-        (0.4, 2, (0.5, 0.5), "cohen_kappa"),
-        (0.45, 8, (0.4, 0.3, 0.2, 0.1), "krippendorff_alpha"),
-    ],
-)
-def test_simulated_kappa_is_the_population_value(kappa, n_raters, shares, statistic):
-    """Oracle: the closed form in `simulate_nested`; 4,000 recordings of 10 clips."""
-    votes, _ = agreement.simulate_nested([10] * 4000, kappa, n_raters, shares, icc=0.1)
-    votes = votes[0]
-    ratings = votes if statistic == "cohen_kappa" else counts_of(votes, len(shares))
-    moments, function, _ = agreement._moments(ratings, statistic)
-    assert float(function(moments.sum(axis=0))) == pytest.approx(kappa, abs=0.015)
-    with pytest.raises(ValueError, match="between icc"):
-        agreement.simulate_nested([3], 0.01)
-
-
 def _coverage(sizes, kappa, statistic, n_raters, shares, icc, n_sim):
-    votes, _ = agreement.simulate_nested(sizes, kappa, n_raters, shares, icc, n_sim, seed=5)
+    votes, _ = simulate_nested(sizes, kappa, n_raters, shares, icc, n_sim, seed=5)
     groups = np.repeat(np.arange(len(sizes)), sizes)
     hits = 0
     for i, one in enumerate(votes):
@@ -386,8 +371,8 @@ def test_speed_of_cremad_sized_bootstrap():
 
 def test_difference_is_antisymmetric_and_zero_for_the_same():
     rng = np.random.default_rng(0)
-    votes, latent = agreement.simulate_nested([5] * 20, 0.3, 4, (0.5, 0.5), 0.1, seed=rng)
-    other, _ = agreement.simulate_nested([5] * 20, 0.8, 4, icc=0.1, seed=rng, latent=latent)
+    votes, latent = simulate_nested([5] * 20, 0.3, 4, (0.5, 0.5), 0.1, seed=rng)
+    other, _ = simulate_nested([5] * 20, 0.8, 4, icc=0.1, seed=rng, latent=latent)
     one, two = counts_of(votes[0], 2), counts_of(other[0], 2)
     groups = np.repeat(range(20), 5)
     forth = agreement.difference(one, two, groups, "fleiss_kappa")
@@ -426,8 +411,8 @@ def test_permutation_p_equals_full_enumeration():
 def test_swap_test_keeps_its_size():
     """Oracle: under no difference, p <= 0.05 in about 5 % of data sets (400, up to 3 errors)."""
     rng = np.random.default_rng(2)
-    one, latent = agreement.simulate_nested([4] * 12, 0.4, icc=0.1, n_sim=400, seed=rng)
-    two, _ = agreement.simulate_nested([4] * 12, 0.4, icc=0.1, seed=rng, latent=latent)
+    one, latent = simulate_nested([4] * 12, 0.4, icc=0.1, n_sim=400, seed=rng)
+    two, _ = simulate_nested([4] * 12, 0.4, icc=0.1, seed=rng, latent=latent)
     groups = np.repeat(range(12), 4)
     p = [
         agreement.difference(a, b, groups, "cohen_kappa", 20, 199, i).p_permutation
@@ -528,7 +513,7 @@ def test_movement_counts():
         for turn, answer in ((1, one), (2, two))
         if answer
     ]
-    table = pd.DataFrame(rows, columns=agreement.COLUMNS)
+    table = pd.DataFrame(rows, columns=list(SCHEMAS["annotations"].columns))
     labels = {f"c{i}": label for i, (_, _, label) in enumerate(moves)}
     row = agreement.movement(table, labels, groups=None).iloc[0]
     names = ["n", "n_unpaired", "stay_right", "stay_wrong", "toward", "away", "away_other"]
@@ -593,9 +578,7 @@ def quadrant_table(n=400, n_recordings=40, seed=0, p=(0.5, 0.12, 0.13, 0.25)):
     manifest = pd.DataFrame({"clip_id": ids, "dialog_id": rng.integers(0, n_recordings, n)})
     manifest["dialog_id"] = "d" + manifest["dialog_id"].astype(str)
     parts = [
-        pd.DataFrame(
-            {"clip_id": ids, "modality": m, "quadrant": rng.choice(agreement.QUADRANTS, n, p=p)}
-        )
+        pd.DataFrame({"clip_id": ids, "modality": m, "quadrant": rng.choice(QUADRANTS, n, p=p)})
         for m in agreement.MODALITIES
     ]
     return pd.concat(parts, ignore_index=True), manifest
@@ -662,193 +645,3 @@ def test_annotation_order_hides_the_quadrant_and_differs_per_annotator():
     assert (one["clip_id"] != two["clip_id"]).mean() > 0.9
     again = agreement.annotation_order(sample.sample(frac=1, random_state=1), "ann")
     pd.testing.assert_frame_equal(one, again)
-
-
-# ---------------------------------------------------------------- simulations
-
-
-def truth_table(n=400, kinds=("supports", "supports", "supports")):
-    rng = np.random.default_rng(1)
-    table = pd.DataFrame({"clip_id": [f"s{i:03d}" for i in range(n)]})
-    table["label"] = rng.choice(agreement.JUDGMENTS, n)
-    for m, kind in zip(agreement.MODALITIES, kinds, strict=True):
-        table[f"{m}_cue"], table[f"{m}_strength"] = kind, 1.0
-    return table
-
-
-def _right(table, truth):
-    label = truth.set_index("clip_id")["label"]
-    return (table["judgment"] == table["clip_id"].map(label)).groupby(table["round"]).mean()
-
-
-def test_simulated_pair_follows_its_model():
-    """Oracle: the closed form of the docstring, from 2 × 1,200 answers per round (within 3 SE)."""
-    options = {"bias": (0, 0), "lapse": 0.1, "sensitivity": 2.0, "gain": 1.5}
-    truth = truth_table()
-    right = _right(agreement.simulate_pair(truth, **options), truth)
-    logistic = 1 / (1 + np.exp(-np.array([2.0, 3.0])))
-    assert right.to_numpy() == pytest.approx(0.05 + 0.9 * logistic, abs=0.025)
-    nothing = truth_table(kinds=("neutral",) * 3)
-    right = _right(agreement.simulate_pair(nothing, **options), nothing)
-    assert right.to_numpy() == pytest.approx([0.5, 0.5], abs=0.035)
-
-
-def test_simulated_pair_disagrees_more_under_conflict():
-    truth = truth_table(kinds=("supports", "supports", "contradicts"))
-    conflict = agreement.simulate_pair(truth)
-    clear = agreement.simulate_pair(truth_table())
-    kappas = [agreement.cohen_kappa(t[t["round"] == 2]) for t in (clear, conflict)]
-    assert kappas[0] > kappas[1] + 0.3
-    by_video = conflict[(conflict["modality"] == "video") & (conflict["round"] == 1)]
-    assert _right(by_video, truth).item() < 0.2
-
-
-def test_simulated_pair_is_the_annotations_table():
-    truth = truth_table(30)
-    table = agreement.simulate_pair(truth, seed=7)
-    assert list(table.columns) == agreement.COLUMNS and len(table) == 30 * 3 * 2 * 2
-    pd.testing.assert_frame_equal(table, agreement.simulate_pair(truth.iloc[::-1], seed=7))
-    assert not table.equals(agreement.simulate_pair(truth, seed=8))
-    assert table["annotator"].str.startswith("simulated").all()
-    times = table.set_index(["annotator", "clip_id", "modality", "round"])["at"].unstack("round")
-    assert (times[1] < times[2]).all()
-    sample = pd.DataFrame({"clip_id": ["s001", "s002"], "modality": ["text", "video"]})
-    assert len(agreement.simulate_pair(truth, sample)) == 8
-    with pytest.raises(ValueError, match="lacks the columns"):
-        agreement.simulate_pair(truth.drop(columns="text_cue"))
-    with pytest.raises(ValueError, match="no truth for 1 clips"):
-        agreement.simulate_pair(truth, sample.assign(clip_id=["s001", "zzz"]))
-    with pytest.raises(ValueError, match="cues .'maybe'"):
-        agreement.simulate_pair(truth.assign(text_cue="maybe"))
-
-
-def test_power():
-    """Oracle: size near 5 % at no difference; certain at a huge one; sd of two independent kappas
-    p = 1/2 near sqrt(2 (1 - 0.4²) / 51) without clustering."""
-    out = agreement.power_kappa_difference(differences=(0.0, 0.3, 0.75), icc=0.001, n_sim=800)
-    assert 0.02 <= out["power"][0] <= 0.08
-    assert out["power"].is_monotonic_increasing and out["power"][2] > 0.97
-    assert out["sd"][0] == pytest.approx(np.sqrt(2 * (1 - 0.16) / 51), rel=0.1)
-    assert (out["power_low"] <= out["power"]).all() and (out["power"] <= out["power_high"]).all()
-    more = agreement.power_kappa_difference(400, (0.3,), n_recordings=42, paired=True, n_sim=200)
-    assert more["power"].item() > out["power"][1] + 0.2
-
-
-# ---------------------------------------------------------------- annotation files
-
-
-def write(path, rows, encoding="utf-8", separator=",", header=agreement.COLUMNS):
-    lines = [separator.join(header), *(separator.join(map(str, r)) for r in rows)]
-    path.write_bytes(("\n".join(lines) + "\n").encode(encoding))
-    return path
-
-
-def good_rows(name="ann", clips=("c1", "c2")):
-    return [
-        [name, c, "text", r, "neutral", "text", f"2026-01-0{r}T10:00:00+00:00"]
-        for c in clips
-        for r in (1, 2)
-    ]
-
-
-def test_read_annotations_clean(tmp_path):
-    paths = [
-        write(tmp_path / "ann.csv", good_rows()),
-        write(tmp_path / "zoë.csv", good_rows("zoë")),
-    ]
-    table, problems = agreement.read_annotations(paths, clips=["c1", "c2"])
-    assert problems.empty and len(table) == 8
-    assert list(table.columns) == agreement.COLUMNS and table["round"].dtype == "int64"
-    assert set(table["annotator"]) == {"ann", "zoë"}
-    written = agreement.simulate_pair(truth_table(20))
-    for name, part in written.groupby("annotator"):
-        part.to_csv(tmp_path / f"{name}.csv", index=False)
-    again, problems = agreement.read_annotations(sorted(tmp_path.glob("simulated*.csv")))
-    assert problems.empty
-    pd.testing.assert_frame_equal(again, written)
-
-
-@pytest.mark.parametrize(
-    "edit, line, text, used, n_rows",
-    [
-        (lambda r: r[0].__setitem__(1, "c9"), 2, "unknown clip 'c9'", False, 3),
-        (lambda r: r[1].__setitem__(4, "unsure"), 3, "judgment 'unsure' is none of", False, 3),
-        (lambda r: r[1].__setitem__(3, 3), 3, "round '3' is not 1 or 2", False, 3),
-        (lambda r: r[0].__setitem__(2, "smell"), 2, "unknown modality 'smell'", False, 3),
-        (lambda r: r[0].__setitem__(0, ""), 2, "no annotator", False, 3),
-        (
-            lambda r: r.append(list(r[0])),
-            6,
-            "double judgment, the same answer as on line 2",
-            False,
-            4,
-        ),
-        (
-            lambda r: r.append([*r[0][:4], "empathetic", *r[0][5:]]),
-            6,
-            "double judgment, another answer as on line 2",
-            False,
-            4,
-        ),
-        (lambda r: r.pop(1), 2, "round 2 is missing", True, 3),
-        (lambda r: r.pop(0), 2, "round 1 is missing", True, 3),
-        (lambda r: r[0].__setitem__(4, " Neutral"), 2, "repaired judgment", True, 4),
-        (lambda r: r[0].__setitem__(3, "1.0"), 2, "repaired round", True, 4),
-        (lambda r: r[0].__setitem__(6, "01/02/2026 10:00"), 2, "is not ISO 8601", True, 4),
-        (lambda r: r[0].__setitem__(6, "2026-03-01T10:00:00Z"), 3, "before round 1", True, 4),
-        (lambda r: r[3].__setitem__(0, "bo"), 5, "another annotator than 'ann'", True, 4),
-        (lambda r: r.append(["ann", "c2", "te"]), 6, "3 fields, not 7", False, 4),
-        (lambda r: r.insert(0, [" "]), 2, "empty line", False, 4),
-    ],
-)
-def test_read_annotations_lists_each_problem_with_its_line(
-    tmp_path, edit, line, text, used, n_rows
-):
-    rows = good_rows()
-    edit(rows)
-    path = write(tmp_path / "ann.csv", rows)
-    table, problems = agreement.read_annotations(path, clips=["c1", "c2"])
-    hit = problems[problems["problem"].str.contains(text, regex=False)]
-    assert hit[["file", "line", "used"]].values.tolist() == [["ann.csv", line, used]], problems
-    assert len(table) == n_rows
-    # Nothing is dropped in silence: a line is in the table or among the problems.
-    lost = problems.loc[~problems["used"], "line"]
-    assert len(table) + lost.nunique() == len(rows)
-
-
-@pytest.mark.parametrize(
-    "options, text",
-    [
-        ({"encoding": "utf-8-sig"}, "byte order mark"),
-        ({"encoding": "utf-16"}, "UTF-16"),
-        ({"encoding": "cp1252"}, "first bad byte on line 2"),
-        ({"separator": ";"}, "separator is ';'"),
-        ({"separator": "\t"}, "separator is '\\t'"),
-    ],
-)
-def test_read_annotations_survives_spreadsheets(tmp_path, options, text):
-    path = write(tmp_path / "zoe.csv", good_rows("zoë"), **options)
-    table, problems = agreement.read_annotations(path)
-    assert problems["problem"].str.contains(text, regex=False).tolist() == [True]
-    assert problems["used"].all() and (table["annotator"] == "zoë").all() and len(table) == 4
-
-
-def test_read_annotations_more(tmp_path):
-    stripped = write(tmp_path / "a.csv", good_rows(clips=["7"]))
-    _, problems = agreement.read_annotations(stripped, clips=["007"])
-    assert problems["problem"].str.contains("a spreadsheet made it of '007'").all()
-    sample = pd.DataFrame({"clip_id": ["c1"], "modality": ["video"]})
-    path = write(tmp_path / "b.csv", good_rows(clips=["c1"]))
-    table, problems = agreement.read_annotations(path, sample)
-    assert table.empty and problems["problem"].str.contains("not to be judged by text").all()
-    headless = write(tmp_path / "c.csv", good_rows(), header=["x", *agreement.COLUMNS[1:]])
-    table, problems = agreement.read_annotations(headless)
-    assert table.empty and "lacks ['annotator']: none of its 4 lines" in problems["problem"].item()
-    (tmp_path / "d.csv").write_bytes(b"")
-    table, problems = agreement.read_annotations(tmp_path / "d.csv")
-    assert table.empty and "the file is empty" in problems["problem"].item()
-    twice = [write(tmp_path / f"{n}.csv", good_rows(clips=["c1"])) for n in "ef"]
-    table, problems = agreement.read_annotations(twice)
-    assert len(table) == 2 and problems["file"].tolist() == ["f.csv", "f.csv"]
-    with pytest.raises(FileNotFoundError):
-        agreement.read_annotations(tmp_path / "missing.csv")
