@@ -89,9 +89,11 @@ study: $(ENV)  ## Run one profile, or one chapter: PROFILE=mosi [NB=04_quadrants
 ifndef PROFILE
 	@echo 'Which? make study PROFILE=NAME, with NAME one of: $(ALL_PROFILES)'; exit 1
 else ifdef P
+	@test -n '$(NB)' || { echo 'P changes one chapter: say which, NB=04_quadrants'; exit 1; }
 	@$(PY) -m empdis_utils.run check $(PROFILE) $(NB) $(foreach p,$(P),-p '$(p)')
-	@$(MAKE) --no-print-directory -j$(JOBS) $(foreach up,$(filter $(call chapters,$(PROFILE)),$(reads_$(NB))),$(RUNS)/$(PROFILE)/$(up).ipynb) ;
-	@name='$(PROFILE)--$(NB)--'$$(printf '%s' '$(P)' | tr -cs 'A-Za-z0-9.' '-'); \
+	@up='$(foreach up,$(filter $(call chapters,$(PROFILE)),$(reads_$(NB))),$(RUNS)/$(PROFILE)/$(up).ipynb)'; \
+	  [ -z "$$up" ] || $(MAKE) --no-print-directory -j$(JOBS) $$up
+	@name='$(PROFILE)--$(NB)--'$$(printf '%s' '$(P)' | tr -cs 'A-Za-z0-9._' '-'); \
 	  $(PY) -m empdis_utils.run chapter $(PROFILE) $(NB) --runs $(RUNS) --run "$$name" $(foreach p,$(P),-p '$(p)') && \
 	  echo "page and tables: $(RUNS)/$$name"
 else

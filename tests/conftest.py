@@ -13,7 +13,11 @@ BUILD = ROOT / "_build" / "test"  # kept between test runs: only what changed ru
 
 def make(*words, build=BUILD, data="", check=True, **options):
     """Run make with this Python and the corpora in `data` only; returns the finished process."""
-    environment = {**os.environ, "EMPDIS_DATA": str(data), "XDG_CACHE_HOME": str(build / "no-cache")}
+    environment = {
+        **os.environ,
+        "EMPDIS_DATA": str(data),
+        "XDG_CACHE_HOME": str(build / "no-cache"),
+    }
     command = ["make", *words, f"PY={sys.executable}", f"BUILD={build}"]
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, **options

@@ -9,6 +9,7 @@ import csv
 import numpy as np
 
 WORDS = {0: "the bus leaves at noon today".split(), 1: "i am so sorry for you dear".split()}
+SENTENCES = "IEO TIE IOM IWW TAI MTI IWL ITH DFA ITS TSI WSI".split()
 EMOTIONS = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
 
 
@@ -38,7 +39,10 @@ def empspeech(folder, seed=1, n_dialogs=12, per_dialog=12):
 def mosi(folder, seed=2, n_videos=10, per_video=8):
     """Text carries the label a little; features of train clips hold the label itself: a leak."""
     rng = np.random.default_rng(seed)
-    scripts, files = [], {f"{m}_{s}0.csv": [] for m in ("text", "audio", "video") for s in ("train", "test")}
+    scripts, files = (
+        [],
+        {f"{m}_{s}0.csv": [] for m in ("text", "audio", "video") for s in ("train", "test")},
+    )
     text = {"train": [], "test": []}
     for split in ("train", "test"):
         for v in range(n_videos):
@@ -74,7 +78,7 @@ def cremad(folder, seed=3, n_actors=12, per_actor=10, n_votes=9):
                 shares = np.full(6, (1 - right) / 5)
                 shares[k] = right
                 counts = rng.multinomial(n_votes, shares)
-                name = f"{1001 + actor}_S{i:02d}_{EMOTIONS[k]}_XX"
+                name = f"{1001 + actor}_{SENTENCES[i]}_{EMOTIONS[k]}_XX"
                 number = part * 100000 + actor * per_actor + i + 1
                 best = "ADFHNS"[int(counts.argmax())]
                 rows.append([number, *counts, name, n_votes, counts.max() / n_votes, best])

@@ -36,7 +36,9 @@ def executed():
         markdown("# Title\nold prose"),
         code("x = 1", tags=["parameters"]),
         code("x = 2", tags=["injected-parameters"]),
-        code("x", [stream("2"), stream("10%|#  \r20%|## ", "stderr"), stream("careful!", "stderr")]),
+        code(
+            "x", [stream("2"), stream("10%|#  \r20%|## ", "stderr"), stream("careful!", "stderr")]
+        ),
     ]
     return {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 

@@ -1,0 +1,34 @@
+"""Run all benchmarks and keep a dated result: python -m benchmarks (make bench)."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from empdis_utils import run
+
+HERE = Path(__file__).parent
+PARTS = ("bench_flow", "bench_stats", "bench_features")
+
+
+def main():
+    """Each part in a process of its own; what it prints goes to the screen and to the result."""
+    lines = [f"hardware: {run.hardware()}", f"commit: {run.git_state()}", ""]
+    for part in PARTS:
+        print(f"== {part}", flush=True)
+        done = subprocess.run(
+            [sys.executable, str(HERE / f"{part}.py")], capture_output=True, text=True
+        )
+        print(done.stdout, done.stderr[-2000:] if done.returncode else "", flush=True)
+        lines += [f"## {part}", "", "```", done.stdout.strip(), "```", ""]
+        if done.returncode:
+            sys.exit(f"{part} failed")
+    day = time.strftime("%Y-%m-%d")
+    target = HERE / "results" / f"{day}.md"
+    target.parent.mkdir(exist_ok=True)
+    target.write_text(f"# {day}\n\n" + "\n".join(lines), encoding="utf-8")
+    print(f"kept in {target.relative_to(HERE.parent)}")
+
+
+if __name__ == "__main__":
+    main()
