@@ -124,7 +124,7 @@ def page(source, executed, entry, title):
     first = next(c for c in notebook["cells"] if c["cell_type"] == "markdown")
     heading, *rest = "".join(first["source"]).split("\n")
     note = ["", SYNTHETIC_NOTE] if entry["parameters"].get("corpus") == "fixture" else []
-    suffix = f": {title}" if title else ""
+    suffix = f" ({title})" if title else ""
     first["source"] = "\n".join([heading + suffix, *note, *rest])
     notebook["cells"].append(
         {"cell_type": "markdown", "id": "made", "metadata": {}, "source": how_it_was_made(entry)}
@@ -178,7 +178,7 @@ def stage(runs, out, root=run.ROOT):
             source = json.loads((run.NOTEBOOKS / executed.name).read_text(encoding="utf-8"))
             done = json.loads(executed.read_text(encoding="utf-8"))
             title = run.read_profile(entry["profile"]).get("title", "")
-            title += f" ({', '.join(entry['overrides'])})" if entry["overrides"] else ""
+            title = ", ".join([title, *entry["overrides"]])
             try:
                 made = page(source, done, {**entry, "chapter": chapter}, title)
             except ValueError as error:

@@ -33,7 +33,7 @@ def score_table(predictions, by=("inputs",), *, groups=None, n_boot=2000, seed=4
     -------
     DataFrame
         The columns of `by`, then n (clips), n_seeds, accuracy (mean over seeds), ci_low, ci_high,
-        sd_seeds (sample sd of accuracy over seeds, NaN for one seed), f1_weighted (mean over seeds).
+        sd_seeds (sample sd of accuracy over seeds, NaN for one), f1_weighted (mean over seeds).
         Models stand in the order in which they first come.
 
     Raises

@@ -1,7 +1,7 @@
-"""Small stand-ins for the real corpora, in the publishers' formats, drawn from one seed.
+"""Stand-ins for the real corpora, in the publishers' formats, drawn from one seed.
 
-They are invented. They let the chapters of the real corpora run where those corpora are not at hand,
-with effects that are planted so that a test can ask for them back.
+They are invented. They let the chapters of the real corpora run where those are not at hand, with
+effects that are planted so that a test can ask for them back.
 """
 
 import csv

@@ -75,7 +75,7 @@ def test_prose_is_not_part_of_the_code(source):
 def test_page_names_its_corpus_and_how_it_was_made(source, executed, entry):
     source["cells"][0]["source"] = "# Title\nsee {numref}`__profile__-fig-a`"
     cells = book.page(source, executed, entry, "MOSI")["cells"]
-    assert cells[0]["source"] == "# Title: MOSI\nsee {numref}`demo-fig-a`"
+    assert cells[0]["source"] == "# Title (MOSI)\nsee {numref}`demo-fig-a`"
     for fact in ("1.5", "a machine", "abc", "f" * 16, "make study PROFILE=demo NB=01_one"):
         assert fact in cells[-1]["source"]
 
@@ -136,7 +136,7 @@ def test_stage_writes_pages_and_leaves_unchanged_ones_alone(project):
     out = project / "stage"
     book.stage(project / "runs", out, root=project)
     page = out / "runs/demo/01_one.ipynb"
-    assert "# Title: Demo" in page.read_text()
+    assert "# Title (Demo)" in page.read_text()
     before = page.stat().st_mtime_ns
     (project / "book/index.md").write_text("# Book, edited")
     book.stage(project / "runs", out, root=project)

@@ -1,6 +1,7 @@
 """Every broken file of tests/fixture/broken/ against the table of what it must give.
 
-Oracle: broken/expected.csv, written by hand from the brief of the bad input, from the brief, completed after looking at what the loaders say.
+Oracle: broken/expected.csv, written by hand from the brief of the bad input and completed after
+looking at what the loaders say.
 """
 
 from pathlib import Path

@@ -35,7 +35,8 @@ def house(tmp_path, monkeypatch):
         GIVEN + "factor = 10",
         "from pathlib import Path",
         'made = factor * int(Path(inputs_dir, "twice.csv").read_text())',
-        'Path(outputs_dir).mkdir(parents=True)\nPath(outputs_dir, "made.csv").write_text(str(made))',
+        "Path(outputs_dir).mkdir(parents=True)",
+        'Path(outputs_dir, "made.csv").write_text(str(made))',
     )
     profiles = tmp_path / "notebooks/profiles"
     profiles.mkdir()

@@ -49,10 +49,9 @@ def test_interval_resamples_recordings(predictions):
 
 
 def test_more_classes_use_the_likeliest():
-    frame = pd.DataFrame(
-        {"clip_id": ["a", "b", "c"], "inputs": "text", "seed": 0, "y": [0, 1, 2], "p": [0.9, 0.2, 0.1],
-         "p_0": [0.6, 0.5, 0.1], "p_1": [0.3, 0.4, 0.1], "p_2": [0.1, 0.1, 0.8]}
-    )  # fmt: skip
+    classes = {"p_0": [0.6, 0.5, 0.1], "p_1": [0.3, 0.4, 0.1], "p_2": [0.1, 0.1, 0.8]}
+    frame = pd.DataFrame({"clip_id": ["a", "b", "c"], "inputs": "text", "seed": 0, "y": [0, 1, 2]})
+    frame = frame.assign(p=0.5, **classes)
     assert scores.score_table(frame)["accuracy"].item() == pytest.approx(2 / 3)
 
 
