@@ -4,6 +4,8 @@ Defaults follow section 3 of the paper and its release: first 10 s, 16 kHz mono,
 sound, 16 evenly spaced frames.
 """
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,9 +96,8 @@ def load_audio(path, sample_rate=16_000, max_s=10.0, normalise=True):
         not media ("unreadable"), no sound in it ("no_audio"), under 0.1 s ("too_short"), nothing
         above -80 dB of full scale ("silent").
     """
-    path = Path(path)
     try:
-        _require_bytes(path)
+        path = _require_bytes(path)
         sound, rate = _read_sound(path, max_s)
     except _BadMediaError as bad:
         return Audio(np.zeros(0, np.float32), sample_rate, bad.status, bad.reason)
@@ -136,9 +137,8 @@ def load_frames(path, n_frames=16, max_s=10.0):
         Its status says what is wrong: no such file ("missing"), no bytes ("empty"), not media
         ("unreadable"), no moving picture in it ("no_video").
     """
-    path = Path(path)
     try:
-        _require_bytes(path)
+        path = _require_bytes(path)
         pictures, times = _read_frames(path, n_frames, max_s)
     except _BadMediaError as bad:
         return Frames(np.zeros((0, 0, 0, 3), np.uint8), np.zeros(0), bad.status, bad.reason)
@@ -147,7 +147,44 @@ def load_frames(path, n_frames=16, max_s=10.0):
     return Frames(pictures, np.array(times + [times[-1]] * padding), "ok", "")
 
 
+class Clips(Sequence):
+    """Media files, each read when it is asked for.
+
+    Parameters
+    ----------
+    paths : sequence of str, Path or None
+        None is a clip without a file; it reads as "missing".
+    read : callable
+        `load_audio` or `load_frames`, or either with other options.
+    """
+
+    def __init__(self, paths, read):
+        self.paths, self.read = list(paths), read
+
+    def __len__(self):
+        return len(self.paths)
+
+    def __getitem__(self, i):
+        return self.read(self.paths[i])
+
+    def keys(self):
+        """What identifies each clip in a cache: its file's SHA-256, or that there is none."""
+        return [_sha256(path) for path in self.paths]
+
+
+def _sha256(path):
+    try:
+        with open(_require_bytes(path), "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except _BadMediaError as bad:
+        return f"{bad.status}: {bad.reason}"
+
+
 def _require_bytes(path):
+    """The path of a file with something in it."""
+    if path is None:
+        raise _BadMediaError("missing", "The clip names no file.")
+    path = Path(path)
     try:
         if not path.is_file():
             raise _BadMediaError("missing", f"There is no file {path.name}.")
@@ -155,6 +192,7 @@ def _require_bytes(path):
             raise _BadMediaError("empty", f"{path.name} has no bytes.")
     except (OSError, ValueError) as error:  # no permission, a NUL in the name
         raise _BadMediaError("unreadable", f"{path.name} cannot be read: {error}.") from None
+    return path
 
 
 def _open_container(path):

@@ -1,5 +1,6 @@
-"""Oracles: closed-form signals, PyAV decoding every frame, SciPy's resampler, the release's rule."""
+"""Oracles: closed-form signals, PyAV decoding every frame, SciPy, the release's rule."""
 
+import hashlib
 import struct
 from fractions import Fraction
 
@@ -11,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
 
-from empdis_utils.media import load_audio, load_frames
+from empdis_utils.media import Clips, load_audio, load_frames
 
 AUDIO_STATUS = {"ok", "missing", "empty", "unreadable", "no_audio", "too_short", "silent"}
 VIDEO_STATUS = {"ok", "missing", "empty", "unreadable", "no_video"}
@@ -134,6 +135,23 @@ def test_bad_sound_has_a_status_and_a_reason(tmp_path, name, status):
     assert audio.status == status
     assert (audio.reason == "") == (status == "ok")
     assert audio.reason.count("\n") == 0 and str(tmp_path) not in audio.reason
+
+
+def test_clips_are_read_when_asked_for(tmp_path):
+    soundfile.write(tmp_path / "a.wav", tone(16000, 1), 16000)
+    asked = []
+
+    def read(path):
+        asked.append(path)
+        return load_audio(path)
+
+    sounds = Clips([tmp_path / "a.wav", None, tmp_path / "b.wav"], read)
+    assert len(sounds) == 3 and asked == []
+    assert [sounds[i].status for i in range(3)] == ["ok", "missing", "missing"]
+    assert sounds[1].reason == "The clip names no file."
+    digest = hashlib.sha256((tmp_path / "a.wav").read_bytes()).hexdigest()
+    assert sounds.keys()[0] == digest and len(set(sounds.keys())) == 3
+    assert load_frames(None).status == "missing"
 
 
 # Frames
