@@ -14,6 +14,7 @@ import copy
 import hashlib
 import json
 import os
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from operator import attrgetter
@@ -461,8 +462,12 @@ def _run(cache, y, clip_id, plans, seeds, n_jobs, progress, how):
     )
     encoder = cache.tail.encoder
     work = tqdm(work, f"{encoder.name} fits", len(tasks), disable=not progress, leave=False)
+    with warnings.catch_warnings():
+        # loky replaces a worker whose memory grew, as torch's does, and repeats its work
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+        results = list(work)
     frames, embeddings = [], {}
-    for (seed, (fold, _, _, parts)), fitted in zip(tasks, work, strict=True):
+    for (seed, (fold, _, _, parts)), fitted in zip(tasks, results, strict=True):
         embeddings[seed, fold] = fitted.embeddings
         for split, rows in parts.items():
             rows = _rows(rows, cache)
