@@ -56,7 +56,7 @@ def test_empspeech_baseline_knows_the_recording(runs):
 
 def test_empspeech_text_model_is_trained_under_both_protocols(runs):
     artifacts = runs / "empspeech" / "artifacts"
-    accuracy = tables.read(artifacts, "accuracy").set_index("protocol")
+    accuracy = tables.read(artifacts, "accuracy_unimodal").set_index("protocol")
     assert set(accuracy.index) == {"release", "crossfit"}
     assert accuracy.loc["crossfit", "n"] == len(tables.read(artifacts, "manifest"))
     assert accuracy.loc["crossfit", "accuracy"] > 0.6  # the words carry the label
@@ -92,7 +92,7 @@ def test_mosi_fusion_has_all_subsets_out_of_fold(runs):
     dialog = tables.read(artifacts, "manifest").set_index("clip_id")["dialog_id"]
     folds = predictions.assign(dialog=predictions["clip_id"].map(dialog)).groupby("dialog")["fold"]
     assert (folds.nunique() == 1).all()  # a recording is held out whole
-    accuracy = tables.read(artifacts, "accuracy").set_index("inputs")["accuracy"]
+    accuracy = tables.read(artifacts, "accuracy_fusion").set_index("inputs")["accuracy"]
     assert accuracy["text"] > 0.65 > accuracy["video"]  # as planted
 
 
