@@ -151,6 +151,13 @@ def record(run_dir, chapter, entry):
         aside.replace(path)
 
 
+def table_owners(run_dir, chapter):
+    """Which other chapter of a run wrote a table: dict file name -> chapter."""
+    path = run_dir / "provenance.json"
+    story = json.loads(path.read_text())["chapters"] if path.exists() else {}
+    return {name: c for c, entry in story.items() if c != chapter for name in entry["outputs"]}
+
+
 def corpus_hashes(corpus):
     """SHA-256 of the files a corpus was read from: dict file name -> hex, {} when none is named."""
     if not corpus:
@@ -254,9 +261,12 @@ def run_chapter(profile, chapter, runs, run=None, overrides=()):
             ) from None
     seconds = time.time() - started
 
-    outputs = {}
+    outputs, owners = {}, table_owners(run_dir, chapter)
     for table in sorted((aside / "artifacts").rglob("*.*")):
         name = table.relative_to(aside / "artifacts")
+        if str(name) in owners:
+            shutil.rmtree(aside)
+            raise RunError(f"{label} writes {name}, which {owners[str(name)]} wrote already")
         outputs[str(name)] = sha256(table)
         home = run_dir / "artifacts" / name
         home.parent.mkdir(parents=True, exist_ok=True)

@@ -122,6 +122,16 @@ def test_a_variant_reads_the_default_run_and_leaves_it_alone(house):
     assert (house / "aside/artifacts/made.csv").read_text() == "800"
 
 
+def test_a_table_has_one_writer(house):
+    run.run_chapter("demo", "01_one", house)
+    notebook(run.NOTEBOOKS / "02_two.ipynb", GIVEN + "number = 1", WRITE)
+    with pytest.raises(
+        run.RunError, match=r"02_two.* writes twice.csv, which 01_one wrote already"
+    ):
+        run.run_chapter("demo", "02_two", house)
+    assert (house / "demo/artifacts/twice.csv").read_text() == "8"
+
+
 def test_a_failure_names_cell_error_and_log_and_leaves_nothing_half_done(house):
     run.run_chapter("demo", "01_one", house)
     (house / "demo/artifacts/twice.csv").write_text("not a number")
