@@ -12,7 +12,7 @@ from parselmouth.praat import call
 from scipy.signal import find_peaks
 
 from empdis_utils import per_clip
-from empdis_utils.media import _open_container
+from empdis_utils.media import open_container
 from empdis_utils.per_clip import BadMediaError
 
 FEATURES = (
@@ -200,7 +200,7 @@ def _read(path):
 def _demux(path):
     """Sound of a container, as `_read`. What decodes before an error is kept."""
     blocks, error = [], None
-    with _open_container(path) as container:
+    with open_container(path) as container:
         if not container.streams.audio:
             raise BadMediaError("no_audio", f"{path.name} has no audio stream.")
         stream = container.streams.audio[0]

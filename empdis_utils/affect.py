@@ -7,7 +7,7 @@ import torch
 from transformers import Wav2Vec2FeatureExtractor, Wav2Vec2Model, Wav2Vec2PreTrainedModel
 
 from empdis_utils import per_clip
-from empdis_utils.encoders import _quiet
+from empdis_utils.encoders import quiet
 from empdis_utils.media import load_audio
 from empdis_utils.per_clip import BadMediaError
 
@@ -77,7 +77,7 @@ def load(checkpoint=CHECKPOINT, revision=None):
     """
     if Path(checkpoint).is_absolute() and not Path(checkpoint).is_dir():
         raise FileNotFoundError(f"there is no folder {checkpoint}.")
-    with _quiet():
+    with quiet():
         model, info = AffectModel.from_pretrained(
             checkpoint, revision=revision, output_loading_info=True
         )

@@ -128,7 +128,7 @@ def load(name, checkpoint=None, *, n_classes=2, revision=None):
         raise ValueError(f"There is no encoder {name!r}; choose one of {', '.join(ENCODERS)}.")
     encoder = ENCODERS[name]
     source = _source(encoder, checkpoint)
-    with _quiet():
+    with quiet():
         config = _config(encoder, source, revision)
         model = _model(encoder, source, config, n_classes, revision)
         processor = _processor(encoder, source, revision)
@@ -296,7 +296,7 @@ def _processor(encoder, source, revision):
 
 
 @contextmanager
-def _quiet():
+def quiet():
     """Keep transformers from reporting the new head, which every call expects."""
     logging = transformers.utils.logging
     verbosity, bar = logging.get_verbosity(), logging.is_progress_bar_enabled()

@@ -13,7 +13,7 @@ import pandas as pd
 import pooch
 
 from empdis_utils import per_clip
-from empdis_utils.media import _open_container
+from empdis_utils.media import open_container
 from empdis_utils.per_clip import BadMediaError
 
 ACTION_UNITS = {
@@ -266,7 +266,7 @@ def _face_table(faces, threshold):
 
 def _frames(path, fps, max_side):
     """RGB frames uint8 [height, width, 3], upright: the first in each 1/fps s."""
-    with _open_container(path) as container:
+    with open_container(path) as container:
         if not container.streams.video:
             raise BadMediaError("no_video", f"{path.name} has no video stream.")
         stream = container.streams.video[0]

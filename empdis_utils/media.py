@@ -65,7 +65,7 @@ class Frames:
     reason: str
 
 
-class _BadMediaError(Exception):
+class BadMediaError(Exception):
     """A status and a reason on their way to the caller's row."""
 
     def __init__(self, status, reason):
@@ -97,9 +97,9 @@ def load_audio(path, sample_rate=16_000, max_s=10.0, normalise=True):
         above -80 dB of full scale ("silent").
     """
     try:
-        path = _require_bytes(path)
+        path = require_bytes(path)
         sound, rate = _read_sound(path, max_s)
-    except _BadMediaError as bad:
+    except BadMediaError as bad:
         return Audio(np.zeros(0, np.float32), sample_rate, bad.status, bad.reason)
     if rate != sample_rate:
         sound = soxr.resample(sound, rate, sample_rate)
@@ -138,9 +138,9 @@ def load_frames(path, n_frames=16, max_s=10.0):
         ("unreadable"), no moving picture in it ("no_video").
     """
     try:
-        path = _require_bytes(path)
+        path = require_bytes(path)
         pictures, times = _read_frames(path, n_frames, max_s)
-    except _BadMediaError as bad:
+    except BadMediaError as bad:
         return Frames(np.zeros((0, 0, 0, 3), np.uint8), np.zeros(0), bad.status, bad.reason)
     padding = n_frames - len(pictures)
     pictures = np.stack(pictures + [pictures[-1]] * padding)
@@ -174,37 +174,37 @@ class Clips(Sequence):
 
 def _sha256(path):
     try:
-        with open(_require_bytes(path), "rb") as file:
+        with open(require_bytes(path), "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except _BadMediaError as bad:
+    except BadMediaError as bad:
         return f"{bad.status}: {bad.reason}"
 
 
-def _require_bytes(path):
+def require_bytes(path):
     """The path of a file with something in it."""
     if path is None:
-        raise _BadMediaError("missing", "The clip names no file.")
+        raise BadMediaError("missing", "The clip names no file.")
     path = Path(path)
     try:
         if not path.is_file():
-            raise _BadMediaError("missing", f"There is no file {path.name}.")
+            raise BadMediaError("missing", f"There is no file {path.name}.")
         if path.stat().st_size == 0:
-            raise _BadMediaError("empty", f"{path.name} has no bytes.")
+            raise BadMediaError("empty", f"{path.name} has no bytes.")
     except (OSError, ValueError) as error:  # no permission, a NUL in the name
-        raise _BadMediaError("unreadable", f"{path.name} cannot be read: {error}.") from None
+        raise BadMediaError("unreadable", f"{path.name} cannot be read: {error}.") from None
     return path
 
 
-def _open_container(path):
+def open_container(path):
     try:
         container = av.open(str(path), options={"protocol_whitelist": "file"})
     except (av.FFmpegError, OSError, ValueError) as error:
         reason = f"{path.name} is not a media file that can be opened: {_message(error)}."
-        raise _BadMediaError("unreadable", reason) from None
+        raise BadMediaError("unreadable", reason) from None
     if REFUSED_FORMATS & set(container.format.name.split(",")):
         container.close()
         reason = f"{path.name} is a {container.format.name} file, not sound or video."
-        raise _BadMediaError("unreadable", reason)
+        raise BadMediaError("unreadable", reason)
     return container
 
 
@@ -221,17 +221,17 @@ def _read_sound(path, max_s):
     except (soundfile.LibsndfileError, OSError):
         sound, rate = _demux_sound(path, max_s)
     if not len(sound):
-        raise _BadMediaError("empty", f"{path.name} has a header but no sound samples.")
+        raise BadMediaError("empty", f"{path.name} has a header but no sound samples.")
     if not np.isfinite(sound).all():
-        raise _BadMediaError("unreadable", f"{path.name} holds samples that are not numbers.")
+        raise BadMediaError("unreadable", f"{path.name} holds samples that are not numbers.")
     return sound, rate
 
 
 def _demux_sound(path, max_s):
     blocks, n, wanted = [], 0, 0
-    with _open_container(path) as container:
+    with open_container(path) as container:
         if not container.streams.audio:
-            raise _BadMediaError("no_audio", f"{path.name} has no audio stream.")
+            raise BadMediaError("no_audio", f"{path.name} has no audio stream.")
         stream = container.streams.audio[0]
         try:
             rate = stream.rate
@@ -245,20 +245,20 @@ def _demux_sound(path, max_s):
         except (av.FFmpegError, ValueError) as error:
             if not n:
                 reason = f"The audio of {path.name} cannot be decoded: {_message(error)}."
-                raise _BadMediaError("unreadable", reason) from None
+                raise BadMediaError("unreadable", reason) from None
     sound = np.concatenate(blocks) if blocks else np.zeros(0, np.float32)
     return sound[:wanted], rate
 
 
 def _read_frames(path, n_frames, max_s):
-    with _open_container(path) as container:
+    with open_container(path) as container:
         streams = [
             stream
             for stream in container.streams.video
             if not stream.disposition & av.stream.Disposition.attached_pic  # cover art
         ]
         if not streams:
-            raise _BadMediaError("no_video", f"{path.name} has no video stream.")
+            raise BadMediaError("no_video", f"{path.name} has no video stream.")
         stream = streams[0]
         packets = _demux_packets(container, stream, max_s)
         shown = sorted(p.pts for p in packets if not p.is_discard)
@@ -266,7 +266,7 @@ def _read_frames(path, n_frames, max_s):
         wanted = _evenly_spaced(shown, n_frames)
         pictures = _decode(stream.codec_context, packets, wanted)
         if not pictures:
-            raise _BadMediaError("unreadable", f"No frame of {path.name} can be decoded.")
+            raise BadMediaError("unreadable", f"No frame of {path.name} can be decoded.")
         order = sorted(pictures)
         times = [float((pts - shown[0]) * stream.time_base) for pts in order]
         return [pictures[pts] for pts in order], times
@@ -289,7 +289,7 @@ def _demux_packets(container, stream, max_s):
     except av.FFmpegError:
         pass  # a truncated file: its packets so far are used, none at all is reported below
     if not packets:
-        raise _BadMediaError("unreadable", "The video stream holds no frames.")
+        raise BadMediaError("unreadable", "The video stream holds no frames.")
     return packets
 
 

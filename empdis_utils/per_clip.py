@@ -10,8 +10,7 @@ import pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from empdis_utils.media import _BadMediaError as BadMediaError
-from empdis_utils.media import _require_bytes
+from empdis_utils.media import BadMediaError, require_bytes
 
 
 def listed(manifest, column, root=None):
@@ -98,7 +97,7 @@ def _row(function, clip_id, path, arguments, cache_dir, key):
     if path is None:
         return row | {"status": "missing", "reason": "No file is named for this clip."}
     try:
-        _require_bytes(path)
+        require_bytes(path)
         if cache_dir is None:
             return row | function(path, *arguments)
         stored = Path(cache_dir) / f"{_digest(path, arguments, key)}.json"
