@@ -9,8 +9,12 @@ import unicodedata
 
 import numpy as np
 import pandas as pd
+from scipy.stats import rankdata
+from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
+
+from . import stats
 
 FIRST = ("train", "val", "dev", "test")
 
@@ -214,3 +218,167 @@ def crossfit_folds(manifest, n_folds=5, seed=42, groups="dialog_id"):
     for fold, (_, held_out) in enumerate(splitter.split(rows, rows["y"], units)):
         folds.iloc[held_out] = fold
     return folds.loc[manifest["clip_id"]]
+
+
+def repeated_folds(manifest, n_folds=5, n_repeats=10, seed=42, groups="dialog_id"):
+    """Many assignments of clips to folds, to average over the luck of one.
+
+    Parameters
+    ----------
+    manifest : DataFrame
+        clip_id, y and the column `groups`.
+    n_folds, n_repeats, seed : int
+    groups : str or None
+        Column whose values stay in one fold; None splits clip by clip, stratified by `y`.
+
+    Returns
+    -------
+    int array [n_repeats, n]
+        Fold of each clip, in the order of `manifest`.
+
+    Raises
+    ------
+    ValueError
+        Missing columns, or fewer recordings than folds.
+
+    Notes
+    -----
+    scikit-learn's `GroupKFold`, shuffled: the stratified variant of `crossfit_folds` sorts
+    recordings by their labels, so another seed gives nearly the same folds.
+    """
+    _need(manifest, "clip_id", "y", *([groups] if groups else []))
+    if groups and manifest[groups].nunique() < n_folds:
+        n = manifest[groups].nunique()
+        raise ValueError(f"{n} value(s) of {groups} cannot fill {n_folds} folds: use fewer folds")
+    units = manifest[groups] if groups else None
+    folds = np.empty((n_repeats, len(manifest)), int)
+    for repeat in range(n_repeats):
+        how = dict(n_splits=n_folds, shuffle=True, random_state=seed + repeat)
+        splitter = GroupKFold(**how) if groups else StratifiedKFold(**how)
+        for fold, (_, held_out) in enumerate(splitter.split(manifest, manifest["y"], units)):
+            folds[repeat, held_out] = fold
+    return folds
+
+
+def out_of_fold(model, features, y, folds):
+    """Predict each clip by a model that was fitted without its fold.
+
+    Parameters
+    ----------
+    model : scikit-learn classifier or pipeline
+        Cloned for every fold.
+    features : array [n, d] or [n]
+        What `model` takes: numbers, or transcripts for a pipeline that starts with a vectoriser.
+    y : int array [n]
+        0 or 1.
+    folds : int array [n] or [n_repeats, n]
+
+    Returns
+    -------
+    float array
+        P of class 1, shaped like `folds`. A fold whose training clips are of one class gets 0 or 1.
+    """
+    y, folds = np.asarray(y), np.asarray(folds)
+    p = np.empty(np.atleast_2d(folds).shape)
+    for row, assigned in zip(p, np.atleast_2d(folds), strict=True):
+        for fold in np.unique(assigned):
+            out = assigned == fold
+            if np.unique(y[~out]).size < 2:
+                row[out] = y[~out][0]
+            else:
+                row[out] = (
+                    clone(model).fit(features[~out], y[~out]).predict_proba(features[out])[:, 1]
+                )
+    return p.reshape(folds.shape)
+
+
+def within_between(y, p, groups, *, n_boot=2000, seed=42):
+    """How much of a model's skill tells recordings apart, and how much tells clips of one apart?
+
+    Parameters
+    ----------
+    y : int array [n]
+        0 or 1.
+    p : float array [n]
+        P of class 1, of any origin.
+    groups : array [n]
+        Recording of each clip.
+    n_boot, seed : int
+        Bootstrap over recordings.
+
+    Returns
+    -------
+    DataFrame
+        One row per measure: measure, value, ci_low, ci_high, n, n_recordings, note.
+
+        ``auroc`` : over all pairs of a clip of class 1 and one of class 0.
+        ``auroc_within`` : over the pairs inside one recording only; ``n`` counts their clips.
+        ``share_between`` : cov(y, p) between recordings over all of cov(y, p); the rest is within
+        (law of total covariance). NaN when the model has no skill to share out.
+        ``accuracy_centred`` : p above its recording's mean, as prediction of y, over the clips of
+        recordings with both classes. A p equal to that mean counts one half.
+
+    Raises
+    ------
+    ValueError
+        Lengths differ.
+    """
+    y, p, groups = np.asarray(y), np.asarray(p, float), np.asarray(groups)
+    if not len(y) == len(p) == len(groups):
+        raise ValueError(f"{len(y)} labels, {len(p)} predictions, {len(groups)} recordings")
+    names, codes, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    rates = np.bincount(codes, y) / sizes
+    means = np.bincount(codes, p) / sizes
+    mixed = ((rates > 0) & (rates < 1))[codes]
+    pairs = np.zeros((len(names), 2))
+    for code in np.flatnonzero((rates > 0) & (rates < 1)):
+        mine = codes == code
+        ones, zeros = int(y[mine].sum()), int((1 - y[mine]).sum())
+        above = rankdata(p[mine])[y[mine] == 1].sum() - ones * (ones + 1) / 2
+        pairs[code] = above, ones * zeros
+
+    def moments(rows):
+        n = rows[..., 0]
+        return rows[..., 1] / n - rows[..., 2] / n * rows[..., 3] / n
+
+    per_clip = np.column_stack([np.ones(len(y)), y * p, y, p])
+    per_clip_means = np.column_stack([np.ones(len(y)), rates[codes] * means[codes], y, p])
+    both = np.column_stack([per_clip, per_clip_means])
+    draw = dict(n_boot=n_boot, seed=seed)
+    sums = np.vstack([both.sum(axis=0), stats.bootstrap_sums(both, groups=codes, **draw)])
+    total, between = moments(sums[:, :4]), moments(sums[:, 4:])
+    counts = np.vstack([pairs.sum(axis=0), stats.bootstrap_sums(pairs, **draw)])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        shares = np.where(total > 0, between / total, np.nan)
+        aurocs = counts[:, 0] / counts[:, 1]
+    side = np.where(np.isclose(p, means[codes]), 0, np.sign(p - means[codes]))
+    right = ((1 + side * (2 * y - 1)) / 2)[mixed]
+    n_mixed = int(np.unique(codes[mixed]).size)
+
+    def auroc(rows):
+        truth, score = rows[:, 0] == 1, rows[:, 1]
+        ones, zeros = truth.sum(), (~truth).sum()
+        if not ones or not zeros:
+            return np.nan
+        return (rankdata(score)[truth].sum() - ones * (ones + 1) / 2) / (ones * zeros)
+
+    def limits(replicates):
+        known = replicates[np.isfinite(replicates)]
+        if len(names) < 2 or len(known) < 0.9 * len(replicates):
+            return np.nan, np.nan
+        low, high = stats.percentile_interval(known)
+        return float(low), float(high)
+
+    overall = stats.bootstrap_ci(np.column_stack([y, p]), auroc, groups=codes, **draw)
+    centred = stats.bootstrap_ci(right, groups=codes[mixed], **draw)
+    few = "" if n_mixed else "no recording has clips of both classes"
+    flat = "" if total[0] > 0 else "p does not rise with y"
+    rows = [
+        ("auroc", *overall, len(y), len(names), ""),
+        ("auroc_within", aurocs[0], *limits(aurocs[1:]), int(mixed.sum()), n_mixed, few),
+        ("share_between", shares[0], *limits(shares[1:]), len(y), len(names), flat),
+        ("accuracy_centred", *centred, int(mixed.sum()), n_mixed, few),
+    ]
+    return pd.DataFrame(
+        rows, columns=["measure", "value", "ci_low", "ci_high", "n", "n_recordings", "note"]
+    )

@@ -8,6 +8,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.feature_extraction.text import CountVectorizer
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import cross_val_predict
+from sklearn.pipeline import make_pipeline
 
 from empdis_utils import corpora, splits
 
@@ -213,3 +218,99 @@ def test_published_splits():
         frame = corpora.load_mosi().manifest
         assert fact(splits.audit(frame), "shared_recordings", "train", "test") == (0, 0.0)
         assert not splits.recording_baseline(frame)["seen"].any()
+
+
+def nested(n_recordings=30, per=20, seed=0, between=1.0, within=0.0):
+    """Clips in recordings; p follows the recording's base rate and the clip's own label."""
+    rng = np.random.default_rng(seed)
+    rates = rng.beta(0.6, 0.6, n_recordings)
+    groups = np.repeat(np.arange(n_recordings), per)
+    y = (rng.random(len(groups)) < rates[groups]).astype(int)
+    score = between * rates[groups] + within * (y - rates[groups])
+    return y, score + rng.normal(0, 0.05, len(groups)), groups
+
+
+def test_repeated_folds_keep_recordings_whole_and_change():
+    y, _, groups = nested()
+    clips = pd.DataFrame({"clip_id": np.arange(len(y)).astype(str), "y": y, "dialog_id": groups})
+    folds = splits.repeated_folds(clips, n_repeats=4)
+    assert folds.shape == (4, len(y)) and set(folds.ravel()) == set(range(5))
+    for row in folds:
+        assert pd.Series(row).groupby(groups).nunique().max() == 1
+    assert len({tuple(row) for row in folds}) == 4
+    free = splits.repeated_folds(clips, n_repeats=2, groups=None)
+    assert pd.Series(free[0]).groupby(groups).nunique().min() > 1
+    shares = pd.Series(y).groupby(free[0]).mean()
+    assert shares.max() - shares.min() < 0.02  # stratified
+    with pytest.raises(ValueError, match="cannot fill"):
+        splits.repeated_folds(clips, n_folds=31)
+
+
+def test_out_of_fold_equals_scikit_learn():
+    y, p, groups = nested()
+    features = np.column_stack([p, np.cos(np.arange(len(y)))])
+    folds = np.arange(len(y)) % 4
+    pairs = [(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in range(4)]
+    model = LogisticRegression()
+    expected = cross_val_predict(model, features, y, cv=pairs, method="predict_proba")[:, 1]
+    assert splits.out_of_fold(model, features, y, folds) == pytest.approx(expected)
+    both = splits.out_of_fold(model, features, y, np.stack([folds, folds]))
+    assert both.shape == (2, len(y)) and both[1] == pytest.approx(expected)
+
+
+def test_out_of_fold_takes_transcripts_and_a_fold_of_one_class():
+    text = np.array(["good day", "bad day", "good", "bad"] * 3)
+    model = make_pipeline(CountVectorizer(), LogisticRegression())
+    y = np.tile([1, 0, 1, 0], 3)
+    p = splits.out_of_fold(model, text, y, np.repeat([0, 1, 2], 4))
+    assert ((p > 0.5) == y).all()
+    alone = splits.out_of_fold(model, text[:4], y[:4], np.array([0, 1, 0, 1]))
+    assert set(alone) <= {0.0, 1.0}  # trained on one class
+
+
+def value(frame, measure):
+    return frame.set_index("measure").loc[measure, "value"]
+
+
+def test_within_between_against_direct_computation():
+    y, p, groups = nested(between=1, within=0.1)
+    found = splits.within_between(y, p, groups, n_boot=50)
+    assert value(found, "auroc") == pytest.approx(roc_auc_score(y, p))
+    inside = (groups[:, None] == groups) & (y[:, None] == 1) & (y == 0)
+    won = (p[:, None] > p) + 0.5 * (p[:, None] == p)
+    assert value(found, "auroc_within") == pytest.approx(won[inside].mean())
+    frame = pd.DataFrame({"y": y, "p": p})
+    means = frame.groupby(groups).transform("mean")
+    centred = frame - means
+    share = np.cov(means["y"], means["p"])[0, 1] / np.cov(y, p)[0, 1]
+    assert value(found, "share_between") == pytest.approx(share)
+    mixed = pd.Series(y).groupby(groups).transform("nunique") == 2
+    right = ((centred["p"] > 0) == (y == 1))[mixed]
+    assert value(found, "accuracy_centred") == pytest.approx(right.mean())
+    assert (found["ci_low"] <= found["value"]).all() and (found["value"] <= found["ci_high"]).all()
+
+
+def test_a_model_that_knows_only_the_recording_has_no_skill_within():
+    y, _, groups = nested()
+    rates = pd.Series(y).groupby(groups).transform("mean").to_numpy()
+    found = splits.within_between(y, rates, groups, n_boot=50)
+    assert value(found, "auroc") > 0.8
+    assert value(found, "auroc_within") == 0.5  # all ties
+    assert value(found, "share_between") == pytest.approx(1)
+    assert value(found, "accuracy_centred") == 0.5
+
+
+def test_a_model_that_ignores_recordings_has_its_skill_within():
+    y, p, groups = nested(between=0, within=1)
+    found = splits.within_between(y, p, groups, n_boot=50)
+    assert value(found, "auroc_within") > 0.95
+    assert abs(value(found, "share_between")) < 0.1
+
+
+def test_within_between_without_mixed_recordings_says_so():
+    y, groups = np.repeat([0, 1], 10), np.repeat([0, 1], 10)
+    found = splits.within_between(y, y * 1.0, groups, n_boot=50).set_index("measure")
+    assert np.isnan(found.loc["auroc_within", "value"])
+    assert "no recording" in found.loc["auroc_within", "note"]
+    with pytest.raises(ValueError, match="recordings"):
+        splits.within_between([0, 1], [0.1, 0.2], [1])
