@@ -1,0 +1,178 @@
+"""Reference pages that are made, not written: the API, facts on corpora, the environment.
+
+`pages` is called when the book is staged (see `book`). What these pages say comes from docstrings,
+from the catalogue of corpora, from the installed packages and from the provenance of the runs.
+"""
+
+import json
+import platform
+import re
+import tomllib
+from importlib.metadata import PackageNotFoundError, metadata
+from pathlib import Path
+
+import pandas as pd
+
+from . import corpora
+from .run import ROOT
+
+#: Page -> title, one line on it, modules. A module that no page names is on the last one.
+API = {
+    "api-data": (
+        "API: data and media",
+        "Corpora are read and checked, splits audited, media decoded, tables handed on.",
+        "corpora clips splits media playable per_clip disk_cache tables",
+    ),
+    "api-models": (
+        "API: encoders and fusion",
+        "One encoder per modality, fine-tuned; one network that reads all; how well they do.",
+        "encoders trunk_cache tail finetune fusion scores",
+    ),
+    "api-disagreement": (
+        "API: disagreement and uncertainty",
+        "Who disagrees with whom, which quadrant a clip is in, and how sure a model is.",
+        "disagreement uncertainty information",
+    ),
+    "api-features": (
+        "API: features and tests",
+        "What people hear, see and read, measured, and compared between quadrants.",
+        "acoustics affect faces textual stats",
+    ),
+    "api-people": (
+        "API: people",
+        "Whom to ask about which clip, how their answers are kept, and how far they agree.",
+        "agreement annotate annotate_page annotation_files simulated_annotators",
+    ),
+    "api-house": (
+        "API: audit and house",
+        "What a paper's numbers imply, and what runs a chapter and makes a page of it.",
+        "forensics claims run book course reference style",
+    ),
+}
+
+
+def modules():
+    """Names of the modules of the package, sorted."""
+    return sorted(p.stem for p in Path(__file__).parent.glob("*.py") if p.stem != "__init__")
+
+
+def api():
+    """The API pages, dict of path to MyST Markdown: Sphinx fills them from the docstrings."""
+    there, made = modules(), {}
+    named = " ".join(names for *_, names in API.values()).split()
+    last = list(API)[-1]
+    for page, (title, lead, names) in API.items():
+        wanted = names.split() + [m for m in there if page == last and m not in named]
+        parts = [f"# {title}", f"{lead} Made from the docstrings of `empdis_utils`."]
+        for name in wanted:
+            if name in there:
+                directive = (
+                    f".. automodule:: empdis_utils.{name}\n   :members:\n   :ignore-module-all:"
+                )
+                parts.append(f"## {name}\n\n```{{eval-rst}}\n{directive}\n```")
+        made[f"reference/{page}.md"] = "\n\n".join(parts) + "\n"
+    return made
+
+
+def table(rows, head):
+    """A Markdown table from rows of cells; a pipe in a cell is escaped."""
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join(
+        "| " + " | ".join(str(cell).replace("|", "\\|") for cell in line) + " |" for line in lines
+    )
+
+
+def corpus_facts(name, runs):
+    """What is known of a corpus without typing it: source, files, and counts from its run.
+
+    Parameters
+    ----------
+    name : str
+    runs : path
+        Folder of all runs. Without a run of the profile `name` the counts are said to be missing.
+    """
+    parts = []
+    entry = corpora.CATALOGUE.get(name)
+    if entry:
+        facts = [
+            ("source", f"`{entry['repository']}`"),
+            ("commit", f"`{entry['commit']}`"),
+            ("licence", entry["licence"]),
+        ]
+        parts.append(table(facts, ("fact", "value")))
+        files = [(f"`{file}`", f"`{sha[:16]}`") for file, (_, sha) in entry["files"].items()]
+        parts.append(table(files, ("file", "SHA-256 begins")))
+    path = Path(runs) / name / "artifacts" / "manifest.parquet"
+    if path.exists():
+        parts.append(counts(pd.read_parquet(path)))
+    else:
+        parts.append("No counts: this copy of the book was made without a manifest of this corpus.")
+    return "\n\n".join(parts) + "\n"
+
+
+def counts(manifest):
+    """Markdown table of a manifest's clips, recordings and labels, as later chapters use them."""
+    labels = manifest["label"].value_counts()
+    tokens = manifest["n_tokens"].dropna()
+    rows = [
+        ("clips used", f"{len(manifest):,}"),
+        ("recordings or speakers", f"{manifest['dialog_id'].nunique():,}"),
+        ("labels", ", ".join(f"{label} {n:,}" for label, n in labels.items())),
+        ("splits", ", ".join(f"{s} {n:,}" for s, n in manifest["split"].value_counts().items())),
+        ("median tokens", f"{tokens.median():g}" if len(tokens) else "no transcripts"),
+    ]
+    return table(rows, ("counted in this run", "value"))
+
+
+def installed(package):
+    """Version and stated licence of a package, both as the package tells them."""
+    try:
+        about = metadata(package)
+    except PackageNotFoundError:
+        return "not installed", ""
+    stated = about.get("License-Expression") or ""
+    trove = [c.split("::")[-1].strip() for c in about.get_all("Classifier") or [] if "Licen" in c]
+    free = (about.get("License") or "").strip().split("\n")[0]
+    return about["Version"], stated or ", ".join(trove) or free or "not stated"
+
+
+def environment(runs):
+    """The page on versions, licences, hardware and run times."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    direct = [re.match(r"[\w.-]+", wanted)[0] for wanted in project["dependencies"]]
+    packages = [(name, *installed(name)) for name in sorted(direct, key=str.lower)]
+    times = []
+    for path in sorted(Path(runs).glob("*/provenance.json")):
+        for chapter, entry in json.loads(path.read_text())["chapters"].items():
+            times.append((entry["run"], chapter, entry["seconds"], entry["hardware"]))
+    return "\n\n".join(
+        [
+            "# Environment and hardware",
+            "What made this copy of the book. Nothing here is typed by hand.",
+            "## Packages",
+            f"Python {platform.python_version()}. The project asks for these packages; "
+            "`requirements.lock` pins them and all that they need. The licence is what each "
+            "package states of itself.",
+            table(packages, ("package", "version", "licence")),
+            "## Chapters",
+            "Seconds per chapter, and the machine it ran on. Chapters run side by side, so they "
+            "slow each other down. No GPU is needed.",
+            table(times, ("run", "chapter", "seconds", "hardware")) if times else "No run yet.",
+        ]
+    ) + "\n"  # fmt: skip
+
+
+def project_page(name, title):
+    """A file of the project's root as a page, its first heading replaced by `title`."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    return f"# {title}\n\n" + text.split("\n", 1)[1].lstrip()
+
+
+def pages(runs):
+    """Every generated reference file: dict of path under the book's source to text."""
+    made = api()
+    for name in ("fixture", *corpora.CATALOGUE):
+        made[f"reference/facts/{name}.md"] = corpus_facts(name, runs)
+    made["reference/environment.md"] = environment(runs)
+    made["reference/contributing.md"] = project_page("CONTRIBUTING.md", "Contributing")
+    return made
