@@ -116,6 +116,10 @@ MANIFEST_COLUMNS = (
     *("clip_id", "dialog_id", "start_s", "end_s", "transcript", "n_tokens"),
     *("label", "y", "split", "audio_path", "video_path"),
 )
+CLIPS_COLUMNS = (
+    *("clip_id", "status", "reason", "audio_path", "video_path"),
+    *("audio_sha256", "video_sha256", "at"),
+)
 EMPATHY = {"neutral": 0, "empathetic": 1}
 
 # CREMA-D's README: file name codes, row ids (first digit) and stimuli known to be broken.
@@ -207,6 +211,10 @@ class Corpus:
         True when nobody said or filmed any of it.
     files : dict of str to str
         File name -> SHA-256 of the bytes that were read.
+    predictions : DataFrame or None
+        Probabilities that came with the corpus, source ``given`` (see `read_predictions`).
+    clips : DataFrame or None
+        What became of media that were fetched (see `clips_table`); None where none were.
     """
 
     name: str
@@ -217,6 +225,8 @@ class Corpus:
     truth: pd.DataFrame | None = None
     synthetic: bool = False
     files: dict = field(default_factory=dict)
+    predictions: pd.DataFrame | None = None
+    clips: pd.DataFrame | None = None
 
     def media(self, column):
         """Full paths of ``audio_path`` or ``video_path``: Series of Path or None by clip_id."""
@@ -240,7 +250,7 @@ def url(name, file):
 
 
 def _cache(name):
-    return Path(pooch.os_cache("empdis")) / name
+    return Path(os.environ.get("EMPDIS_CACHE") or pooch.os_cache("empdis")) / name
 
 
 def _sha256(data):
@@ -503,8 +513,71 @@ def _manifest(**columns):
 # The corpora
 
 
+def clips_folder():
+    """Where `clips.fetch` puts EMPSPEECH's clips.
+
+    ``$EMPDIS_CLIPS`` if that is set; else ``$EMPDIS_DATA/empspeech/clips`` if the clips are there
+    or can be written there; else ``empspeech/clips`` in the cache.
+    """
+    if os.environ.get("EMPDIS_CLIPS"):
+        return Path(os.environ["EMPDIS_CLIPS"])
+    if os.environ.get("EMPDIS_DATA"):
+        own = Path(os.environ["EMPDIS_DATA"], "empspeech")
+        if (own / "clips" / "clips.csv").is_file() or os.access(own, os.W_OK):
+            return own / "clips"
+    return _cache("empspeech") / "clips"
+
+
+def clips_table(folder, clip_ids):
+    """What became of each clip that `clips.fetch` was to bring.
+
+    Parameters
+    ----------
+    folder : path
+        Holds ``clips.csv`` and the media.
+    clip_ids : sequence of str
+
+    Returns
+    -------
+    DataFrame
+        Columns `CLIPS_COLUMNS`, one row per clip in the order given. Paths are relative to
+        `folder`, missing where there is no file. A clip without a row has status "not_fetched";
+        one whose file is gone, "missing".
+
+    Raises
+    ------
+    CorpusError
+        Bad rows, among them paths that leave `folder`.
+    """
+    folder = Path(folder)
+    path = folder / "clips.csv"
+    frame = pd.DataFrame(columns=CLIPS_COLUMNS, dtype=str)
+    if path.is_file():
+        frames, _ = _tables({path: CLIPS_COLUMNS})
+        frame = frames[path]
+    problems = _repeated({path: frame}, "clip_id", "the table")
+    for column in ("audio_path", "video_path"):
+        why = frame[column].map(lambda value: _escape(folder, value))
+        for line in frame.index[why.notna()]:
+            found = frame[column][line]
+            problems.append(Problem(str(path), int(line), column, f"{why[line]} ({folder})", found))
+    _refuse(problems)
+    for column in ("audio_path", "video_path"):
+        gone = [bool(name) and not (folder / name).is_file() for name in frame[column]]
+        frame.loc[gone, "status"] = "missing"
+        frame.loc[gone, "reason"] = "The file is gone; make clips fetches it again."
+        frame[column] = frame[column].where((frame[column] != "") & ~np.array(gone, bool))
+    frame = frame.set_index("clip_id").reindex(pd.Index(clip_ids, name="clip_id")).reset_index()
+    new = frame["status"].isna()
+    frame.loc[new, ["status", "reason"]] = ["not_fetched", "make clips has not come to it yet."]
+    return frame.astype("str")
+
+
 def load_empspeech():
-    """The paper's own release: 1,228 / 153 / 154 speech segments of 42 recordings, without media.
+    """The paper's own release: 1,228 / 153 / 154 speech segments of 42 recordings.
+
+    The release holds no media. Clips that ``make clips`` fetched fill ``audio_path`` and
+    ``video_path``; ``clips`` says for each row what became of it.
 
     ``clip_id`` is the release's ``filename``, unique over the three files.
 
@@ -542,7 +615,16 @@ def load_empspeech():
         y=rows["label"].map(EMPATHY),
         split=rows["split"],
     )
-    return Corpus("empspeech", manifest, files=files)
+    folder = clips_folder()
+    if not (folder / "clips.csv").is_file():
+        return Corpus("empspeech", manifest, files=files)
+    clips = clips_table(folder, manifest["clip_id"])
+    media = ["audio_path", "video_path"]
+    manifest[media] = clips[media].to_numpy()
+    files["clips.csv"] = _sha256((folder / "clips.csv").read_bytes())
+    return Corpus(
+        "empspeech", manifest.astype(dict.fromkeys(media, "str")), folder, clips=clips, files=files
+    )
 
 
 def _numbers(frame, path):
@@ -830,6 +912,151 @@ def read_manifest(path, root=None):
     return _read_manifest(path, Path(root) if root else Path(path).parent)[0]
 
 
+# Predictions of models from elsewhere
+
+ABOUT_CLIP = ("clip_id", "y", "seed", "dialog_id", "split", "label", "transcript")
+
+
+def _model_columns(frame, path):
+    """Columns of each model, ``{model: {class: column}}``, and what is wrong with the header.
+
+    Two classes: one column per model, class "1". More: one column per model and class.
+    """
+    columns = [name for name in frame if name not in ABOUT_CLIP]
+    by_class = any(":" in name for name in columns)
+    models, problems = {}, []
+    for name in columns:
+        model, colon, label = (part.strip() for part in name.partition(":"))
+        if not model or (by_class and not (colon and label)):
+            expected = f"MODEL:CLASS like other columns, or one of {', '.join(ABOUT_CLIP)}"
+            problems.append(Problem(str(path), 1, name, expected, name))
+        models.setdefault(model, {})[label or "1"] = name
+    classes = list(next(iter(models.values()), {}))
+    for model, given in models.items():
+        if set(given) != set(classes):
+            expected = f"one column for each class: {', '.join(f'{model}:{c}' for c in classes)}"
+            problems.append(Problem(str(path), 1, model, expected, ", ".join(given.values())))
+    if not problems and len(models) < 2:
+        expected = "two columns of probabilities or more: a model of one modality, and fusion"
+        problems.append(Problem(str(path), 1, "(any)", expected, ", ".join(columns) or "none"))
+    if not problems and by_class and len(classes) < 2:
+        expected = "a column for every class, or columns without ':' for two classes"
+        problems.append(Problem(str(path), 1, "(any)", expected, ", ".join(columns)))
+    return models, problems
+
+
+def _probability_cells(frame, columns, path):
+    """Numbers [n, c] of `columns` and one Problem for each cell outside [0, 1].
+
+    A column that mostly holds something else is one Problem: it is no model.
+    """
+    values, problems = frame[columns].apply(pd.to_numeric, errors="coerce"), []
+    for column in columns:
+        bad = ~values[column].between(0, 1)
+        if bad.sum() > max(len(bad) / 2, 1):
+            expected = f"probabilities; a column about the clip is one of {', '.join(ABOUT_CLIP)}"
+            found = (
+                f"{bad.sum()} of {len(bad)} rows hold none, such as {frame[column][bad].iloc[0]}"
+            )
+            problems.append(Problem(str(path), 1, column, expected, found))
+        else:
+            problems += _bad(bad, frame, path, column, "a probability, 0 to 1")
+    return values.to_numpy(float), problems
+
+
+def _classes_of(frame, classes, path):
+    """Class number of each row of ``y`` and the rows where it is none of `classes`."""
+    names = frame["y"].str.strip()
+    if classes == ["1"]:
+        numbers = pd.to_numeric(names, errors="coerce")
+        expected = "0 or 1 (more classes: one column MODEL:CLASS per model and class)"
+        return numbers, _bad(~numbers.isin([0, 1]), frame, path, "y", expected)
+    numbers = names.map({name: number for number, name in enumerate(classes)})
+    expected = f"a class of the columns: {', '.join(classes)}"
+    return numbers, _bad(numbers.isna(), frame, path, "y", expected)
+
+
+def read_predictions(path):
+    """Read and check the probabilities that models from elsewhere gave to clips.
+
+    Parameters
+    ----------
+    path : str or Path
+        A UTF-8 CSV, one row per clip. ``clip_id`` and ``y`` (true class) are required.
+        Optional: ``dialog_id`` (recording), ``split`` (train, val, test), ``label`` (name of the
+        class), ``transcript``, and ``seed`` (then one row per clip and seed). Every other column
+        is a model. Two classes: ``MODEL`` holds P(class 1) and ``y`` is 0 or 1. More classes:
+        ``MODEL:CLASS`` holds the probability of that class and ``y`` is a class; classes are
+        numbered in the order of the columns.
+
+    Returns
+    -------
+    Corpus
+        ``predictions`` has source ``given``, fold 0, seed 0 unless given; more than two classes
+        have ``p_0``, ``p_1``, … beside ``p``. ``split`` is ``test`` unless given. Without
+        ``dialog_id`` every clip is its own recording. Probabilities of several classes may sum to
+        1 up to rounding at the second decimal; they are rescaled.
+
+    Raises
+    ------
+    CorpusError
+        Lists every bad value: file, line, column, what was expected.
+    """
+    path = Path(path)
+    if not path.name:
+        raise CorpusError("which CSV? make study PROFILE=predictions CSV=mine.csv")
+    frames, files = _tables({path: ["clip_id", "y"]})
+    (frame,) = frames.values()
+    models, problems = _model_columns(frame, path)
+    _refuse(problems)
+    classes = list(next(iter(models.values())))
+    columns = [given[name] for given in models.values() for name in classes]
+    values, problems = _probability_cells(frame, columns, path)
+    values = values.reshape(len(frame), len(models), len(classes))
+    given = {"dialog_id": _filled, "split": _one_of(("train", "val", "test")), "label": _filled}
+    given = {"clip_id": _filled, "seed": _count} | given
+    problems += _check(frame, _columns(**{c: k for c, k in given.items() if c in frame}), path)
+    y, bad = _classes_of(frame, classes, path)
+    problems += bad
+    key = [c for c in ("clip_id", "seed") if c in frame]
+    expected = "a clip once" if key == ["clip_id"] else "a clip and seed once"
+    named = frame[key].agg(", seed ".join, axis=1)
+    problems += _bad(frame.duplicated(key), frame, path, "clip_id", expected, named)
+    for column in [c for c in ABOUT_CLIP if c in frame and c not in key and "seed" in frame]:
+        first = frame.groupby("clip_id")[column].transform("first")
+        problems += _bad(first != frame[column], frame, path, column, "the same for every seed")
+    if "label" in frame and not bad:
+        first = frame.groupby(y)["label"].transform("first")
+        problems += _bad(first != frame["label"], frame, path, "label", "one label for each y")
+    if not bad and y.nunique() < 2:
+        problems.append(Problem(str(path), 1, "y", "two classes", f"only {frame['y'].iloc[0]}"))
+    if "split" in frame and not (frame["split"] == "test").any():
+        problems.append(Problem(str(path), 1, "split", "test clips", "none"))
+    if len(classes) > 1:
+        total = values.sum(axis=2)
+        for i, (model, columns) in enumerate(models.items()):
+            off = np.abs(total[:, i] - 1) > 0.005 * len(classes) + 1e-9
+            column, expected = next(iter(columns.values())), f"classes of {model} that sum to 1"
+            found = pd.Series(total[:, i], index=frame.index).map("a sum of {:.4g}".format)
+            problems += _bad(off, frame, path, column, expected, found)
+    _refuse(problems)
+
+    values = values / values.sum(axis=2, keepdims=True) if len(classes) > 1 else values
+    frame = frame.assign(y=y.astype(int))
+    missing = {"dialog_id": frame["clip_id"], "split": "test", "transcript": "", "seed": "0"}
+    missing["label"] = frame["y"].map(dict(enumerate(classes)) if len(classes) > 1 else str)
+    frame = frame.assign(**{c: v for c, v in missing.items() if c not in frame})
+    about = frame[["clip_id", "seed", "split", "y"]].astype({"seed": int})
+    parts = []
+    for i, model in enumerate(models):
+        p = {"p": values[:, i, min(1, len(classes) - 1)]}
+        p |= {f"p_{k}": values[:, i, k] for k in range(len(classes)) if len(classes) > 2}
+        parts.append(about.assign(inputs=model, source="given", fold=0, **p))
+    manifest = frame.drop_duplicates("clip_id")
+    manifest = _manifest(**{c: manifest[c] for c in MANIFEST_COLUMNS if c in manifest})
+    return Corpus(path.stem, manifest, files=files, predictions=pd.concat(parts, ignore_index=True))
+
+
 def load_fixture(root=FIXTURE):
     """The synthetic corpus with known truth that comes with the book.
 
@@ -872,6 +1099,8 @@ def load_fixture(root=FIXTURE):
 def load(name):
     """Load a corpus by name, or your own from the path of its manifest (``….csv``).
 
+    ``predictions:….csv`` reads probabilities of models from elsewhere (`read_predictions`).
+
     Raises
     ------
     CorpusError
@@ -885,6 +1114,8 @@ def load(name):
     }
     if str(name) in loaders:
         return loaders[str(name)]()
+    if str(name).startswith("predictions:"):
+        return read_predictions(str(name).removeprefix("predictions:"))
     path = Path(name)
     if path.suffix.lower() != ".csv":
         known = ", ".join(loaders)

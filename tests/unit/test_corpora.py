@@ -708,3 +708,102 @@ def test_committed_fixture():
         tables.check(corpus.manifest, "manifest")
         for column in ("audio_path", "video_path"):
             assert all(path is None or path.is_file() for path in corpus.media(column))
+
+
+# Predictions of models from elsewhere
+
+
+def given(tmp_path, text):
+    path = tmp_path / "mine.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_given_predictions_of_two_classes(tmp_path):
+    path = given(tmp_path, "clip_id,y,text,fusion\na,0,0.2,0.1\nb,1.0,0.75,1\n")
+    corpus = corpora.load(f"predictions:{path}")
+    table = corpus.predictions.set_index(["inputs", "clip_id"])
+    assert table["p"].to_dict() == {
+        ("text", "a"): 0.2, ("text", "b"): 0.75, ("fusion", "a"): 0.1, ("fusion", "b"): 1.0,
+    }  # fmt: skip
+    assert set(corpus.predictions["source"]) == {"given"} and "p_0" not in corpus.predictions
+    assert corpus.manifest["dialog_id"].tolist() == ["a", "b"]
+    assert corpus.manifest[["y", "label"]].to_numpy().tolist() == [[0, "0"], [1, "1"]]
+    assert corpus.files == {"mine.csv": hashlib.sha256(path.read_bytes()).hexdigest()}
+    tables.check(corpus.manifest, "manifest")
+    tables.check(corpus.predictions, "predictions")
+
+
+def test_given_predictions_of_more_classes_are_rescaled_and_numbered_by_column(tmp_path):
+    head = "clip_id,dialog_id,y,v:sad,v:glad,v:odd,f:odd,f:sad,f:glad\n"
+    rows = "a,r1,glad,0.33,0.33,0.33,0,0.5,0.5\nb,r1,sad,1,0,0,0.2,0.2,0.6\n"
+    corpus = corpora.load(f"predictions:{given(tmp_path, head + rows)}")
+    assert corpus.manifest["y"].tolist() == [1, 0]
+    assert corpus.manifest["label"].tolist() == ["glad", "sad"]
+    p = corpus.predictions.set_index(["inputs", "clip_id"])[["p_0", "p_1", "p_2"]]
+    assert np.allclose(p.loc[("v", "a")], 1 / 3) and np.allclose(p.sum(axis=1), 1)
+    assert p.loc[("f", "b")].tolist() == [0.2, 0.6, 0.2]
+    assert (corpus.predictions["p"] == corpus.predictions["p_1"]).all()
+
+
+def test_given_predictions_may_come_once_per_seed_and_split(tmp_path):
+    head = "clip_id,seed,y,split,label,a,b\n"
+    rows = "x,1,0,test,no,.1,.2\nx,2,0,test,no,.3,.4\ny,1,1,train,yes,.5,.6\ny,2,1,train,yes,1,1\n"
+    corpus = corpora.load(f"predictions:{given(tmp_path, head + rows)}")
+    assert corpus.manifest["split"].tolist() == ["test", "train"]
+    assert corpus.manifest["label"].tolist() == ["no", "yes"]
+    assert corpus.predictions.groupby("seed").size().to_dict() == {1: 4, 2: 4}
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "message"),
+    [
+        ("clip_id,y,a,b\nx,0,.1,\ny,1,1,1\n", 2, "b", "a probability, 0 to 1, found ''"),
+        ("clip_id,y,a,b\nx,0,.1,nan\ny,1,1,1\n", 2, "b", "a probability, 0 to 1, found 'nan'"),
+        ("clip_id,y,a,b\nx,0,.1,1\ny,1,inf,1\n", 3, "a", "a probability, 0 to 1, found 'inf'"),
+        ("clip_id,y,a,b\nx,0,.1,1\ny,1,1.2,1\n", 3, "a", "a probability, 0 to 1, found '1.2'"),
+        ("clip_id,y,a,b\nx,0,1,1\nx,1,1,1\n", 3, "clip_id", "a clip once"),
+        ("clip_id,seed,y,a,b\nx,1,0,1,1\nx,1,0,1,1\ny,1,1,1,1\n", 3, "clip_id", "and seed once"),
+        ("clip_id,seed,y,a,b\nx,1,0,1,1\nx,2,1,1,1\n", 3, "y", "the same for every seed"),
+        ("clip_id,y,a,b\nx,0,1,1\ny,2,1,1\n", 3, "y", "0 or 1 .more classes: one column"),
+        ("clip_id,y,a,b\nx,1,1,1\ny,1,1,1\n", 1, "y", "two classes, found 'only 1'"),
+        ("clip_id,y,a,b,who\nx,0,1,1,Al\ny,1,1,1,Bo\n", 1, "who", "2 of 2 rows hold none"),
+        ("clip_id,y,a,b,secs\nx,0,1,1,3\ny,1,1,1,9\n", 1, "secs", "a column about the clip"),
+        ("clip_id,y,a\nx,0,1\ny,1,1\n", 1, "(any)", "a model of one modality, and fusion"),
+        ("clip_id,y\nx,0\ny,1\n", 1, "(any)", "two columns of probabilities"),
+        ("clip,y,a,b\nx,0,1,1\ny,1,1,1\n", 1, "clip_id", "this column, once"),
+        ("clip_id,y,a,b,split\nx,0,1,1,dev\ny,1,1,1,test\n", 2, "split", "train or val or test"),
+        ("clip_id,y,a,b,split\nx,0,1,1,val\ny,1,1,1,val\n", 1, "split", "test clips, found 'none'"),
+        ("clip_id,y,a,b,label\nx,0,1,1,u\ny,1,1,1,v\nz,1,1,1,w\n", 4, "label", "one label for"),
+        ("clip_id,y,a,b,dialog_id\nx,0,1,1,\ny,1,1,1,r\n", 2, "dialog_id", "not empty"),
+        ("clip_id,y,a:u,a:v,b\nx,u,1,0,1\ny,v,1,0,1\n", 1, "b", "MODEL:CLASS like other columns"),
+        ("clip_id,y,a:u,a:v,b:u\nx,u,1,0,1\ny,v,1,0,1\n", 1, "b", "for each class: b:u, b:v"),
+        ("clip_id,y,a:u,b:u\nx,u,1,1\ny,u,1,1\n", 1, "(any)", "a column for every class"),
+        ("clip_id,y,a:u,a:v,b:u,b:v\nx,w,1,0,1,0\ny,v,1,0,1,0\n", 2, "y", "u, v, found 'w'"),
+        ("clip_id,y,a:u,a:v,b:u,b:v\nx,u,1,.1,1,0\ny,v,1,0,1,0\n", 2, "a:u", "a sum of 1.1"),
+    ],
+)  # fmt: skip
+def test_bad_given_predictions_are_listed(tmp_path, text, line, column, message):
+    with pytest.raises(CorpusError, match=message) as error:
+        corpora.load(f"predictions:{given(tmp_path, text)}")
+    assert problems(error) == {("mine.csv", line, column)}
+
+
+def test_every_bad_row_of_given_predictions_is_listed(tmp_path):
+    rows = [f"c{i},{i % 2},0.5,0.5" for i in range(10)]
+    rows[2], rows[5], rows[7] = "c2,0,-0.1,0.5", "c5,1,0.5,high", "c6,yes,0.5,0.5"
+    with pytest.raises(CorpusError, match="4 bad value") as error:
+        corpora.load(f"predictions:{given(tmp_path, chr(10).join(['clip_id,y,a,b', *rows]))}")
+    assert problems(error) == {
+        ("mine.csv", 4, "a"),
+        ("mine.csv", 7, "b"),
+        ("mine.csv", 9, "y"),
+        ("mine.csv", 9, "clip_id"),
+    }
+
+
+def test_which_csv_of_predictions_is_asked_for(tmp_path):
+    with pytest.raises(CorpusError, match="which CSV"):
+        corpora.load("predictions:")
+    with pytest.raises(CorpusError, match="none.csv: cannot be read"):
+        corpora.load(f"predictions:{tmp_path / 'none.csv'}")
