@@ -4,14 +4,16 @@
     python -m empdis_utils.book code NOTEBOOK OUT            (the code cells alone; see Makefile)
 
 A page takes its prose from the source notebook and its outputs from the run, so that a prose edit
-needs no rerun. Labels are made unique per profile (``__profile__`` in a label), the title names
+needs no rerun. Labels are made unique per profile (see `page`), the title names
 the corpus, pages of synthetic data carry a note, and each page ends with how it was made.
 """
 
 import argparse
 import ast
 import html
+import importlib.util
 import json
+import os
 import re
 import shutil
 import sys
@@ -19,8 +21,9 @@ from pathlib import Path
 
 import yaml
 
-from . import run
+from . import course, run
 
+MOST_BYTES = 200_000  # of a table that is offered as CSV
 SYNTHETIC_NOTE = """```{admonition} Synthetic clips
 :class: warning
 This page shows the known-truth corpus: generated speech, warped photographs, written templates.
@@ -73,6 +76,78 @@ def as_run(source, parameters):
     return "\n".join(shown)
 
 
+def parameter_meanings(source):
+    """Name -> (value as written, comment without the mark) of a parameters cell, in order."""
+    lines, found = source.splitlines(), {}
+    for node in ast.parse(source).body:
+        comment = lines[node.end_lineno - 1][node.end_col_offset :].strip().lstrip("#").strip()
+        found[node.targets[0].id] = (ast.get_source_segment(source, node.value), comment)
+    return found
+
+
+def change_form(source, entry):
+    """Markdown: the parameters as a table with a field for each, and the command they make.
+
+    ``_static/parameters.js`` writes the command as fields change; without scripts the table and
+    the command that made the page remain.
+    """
+
+    def cells(name, default, meaning):
+        now = json.dumps(entry["parameters"][name], ensure_ascii=False)
+        field = (
+            f'<input data-name="{name}" placeholder="{html.escape(now)}" '
+            f'aria-label="new value of {name}" size="12">'
+        )
+        shown = [f"<code>{html.escape(text)}</code>" for text in (default, now)]
+        return "".join(f"<td>{c}</td>" for c in (html.escape(meaning), *shown, field))
+
+    rows = "".join(
+        f'<tr><th scope="row"><code>{name}</code></th>{cells(name, default, meaning)}</tr>'
+        for name, (default, meaning) in parameter_meanings(source).items()
+        if name not in run.GIVEN_BY_RUN
+    )
+    head = "".join(
+        f'<th scope="col">{text}</th>'
+        for text in ("parameter", "meaning", "default", "here", "change to")
+    )
+    base = f"make study PROFILE={entry['profile']} NB={entry['chapter']}"
+    made = base + (f' P="{" ".join(entry["overrides"])}"' if entry["overrides"] else "")
+    return (
+        "```{dropdown} Parameters of this page, and how to change them\n"
+        f'<div class="change" data-base="{html.escape(base)}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        f"<p>The command: <code data-command>{html.escape(made)}</code></p>"
+        "<p data-problem></p></div>\n```"
+    )
+
+
+def take_along(entry, tables, repository=""):
+    """Markdown: the notebooks and tables of a page, and launch buttons where the book has a home.
+
+    Parameters
+    ----------
+    entry : dict
+        Provenance of the page.
+    tables : sequence of str
+        Names of the CSV files beside the page, in the folder ``tables``.
+    repository : str
+        ``owner/name`` on GitHub; empty: no buttons.
+    """
+    name = f"{entry['chapter']}.ipynb"
+    links = [f"{{download}}`source notebook <source/{name}>`"]
+    links += [f"{{download}}`{table}.csv <tables/{table}.csv>`" for table in tables]
+    lines = ["```{dropdown} Take it with you", "- " + "\n- ".join(links)]
+    if repository:
+        at = f"{repository}/blob/main/notebooks/{name}"
+        lab = f"{repository}/HEAD?labpath=notebooks%2F{name}"
+        lines += [
+            f"- [open in Binder](https://mybinder.org/v2/gh/{lab})",
+            f"- [open in Colab](https://colab.research.google.com/github/{at})",
+        ]
+    lines += ["", "Larger tables are in the run's folder, as parquet.", "```"]
+    return "\n".join(lines)
+
+
 def tags(cell):
     """Tags of a cell, as a list."""
     return cell["metadata"].get("tags", [])
@@ -115,21 +190,46 @@ def how_it_was_made(entry):
     )
 
 
-def page(source, executed, entry, title):
-    """One finished page (notebook dict) from a source, its run, and its provenance entry."""
+def page(source, executed, entry, title, tables=(), repository=""):
+    """One finished page (notebook dict) from a source, its run, and its provenance entry.
+
+    ``__profile__`` in a label or an address becomes the run's name. `tables` and `repository` are
+    those of `take_along`.
+    """
     notebook = json.loads(json.dumps(merge(source, executed)).replace("__profile__", entry["run"]))
     for cell in notebook["cells"]:
         if "parameters" in tags(cell):
+            form = change_form("".join(cell["source"]), entry)
             cell["source"] = as_run("".join(cell["source"]), entry["parameters"])
     first = next(c for c in notebook["cells"] if c["cell_type"] == "markdown")
     heading, *rest = "".join(first["source"]).split("\n")
     note = ["", SYNTHETIC_NOTE] if entry["parameters"].get("corpus") == "fixture" else []
     suffix = f" ({title})" if title else ""
     first["source"] = "\n".join([heading + suffix, *note, *rest])
-    notebook["cells"].append(
-        {"cell_type": "markdown", "id": "made", "metadata": {}, "source": how_it_was_made(entry)}
-    )
+    ends = {
+        "change": form,
+        "take": take_along(entry, tables, repository),
+        "made": how_it_was_made(entry),
+    }
+    for name, text in ends.items():
+        notebook["cells"].append(
+            {"cell_type": "markdown", "id": name, "metadata": {}, "source": text}
+        )
     return notebook
+
+
+def small_tables(artifacts, names, most_bytes=MOST_BYTES):
+    """Name -> CSV text of the parquet tables among `names` that stay below `most_bytes`."""
+    import pandas as pd  # slow: not for the step `code`
+
+    found = {}
+    for name in sorted(names):
+        path = artifacts / name
+        if path.suffix == ".parquet" and path.parent == artifacts and path.exists():
+            text = pd.read_parquet(path).to_csv(index=False)
+            if len(text.encode()) <= most_bytes:
+                found[path.stem] = text
+    return found
 
 
 def write_if_changed(path, text):
@@ -155,8 +255,23 @@ def trim_toc(toc, out):
     return {**toc, "parts": parts}
 
 
+def explorer_files(runs, static):
+    """Source -> target of what the quadrant explorer loads: Plotly, and our own synthetic clips."""
+    from . import corpora
+
+    plotly = Path(importlib.util.find_spec("plotly").origin).parent / "package_data"
+    files = {plotly / "plotly.min.js": static / "plotly.min.js"}
+    if (runs / "fixture" / "04_quadrants.ipynb").exists():  # clips of others are never copied
+        for kind in ("audio", "video"):
+            for path in sorted((corpora.FIXTURE / kind).iterdir()):
+                files[path] = static / "clips" / path.name
+    return files
+
+
 def stage(runs, out, root=run.ROOT):
     """Fill `out` with the pages that exist: prose, and every profile's finished chapters."""
+    from . import reference  # reads corpora: too slow for the step `code`
+
     wanted = set()
     for path in sorted((root / "book").rglob("*")):
         if path.is_file():
@@ -179,17 +294,32 @@ def stage(runs, out, root=run.ROOT):
             done = json.loads(executed.read_text(encoding="utf-8"))
             title = run.read_profile(entry["profile"]).get("title", "")
             title = ", ".join([title, *entry["overrides"]])
+            folder = out / "runs" / entry["run"]
+            offered = small_tables(story_path.parent / "artifacts", entry["outputs"])
+            about = {**entry, "chapter": chapter}
             try:
-                made = page(source, done, {**entry, "chapter": chapter}, title)
+                made = page(source, done, about, title, offered, os.environ.get("REPO", ""))
             except ValueError as error:
                 print(f"[book] left out: {entry['run']} {chapter}: {error}", file=sys.stderr)
                 continue
-            target = out / "runs" / entry["run"] / executed.name
-            wanted.add(target)
-            write_if_changed(target, json.dumps(made, indent=1) + "\n")
-    for name in ("_config.yml",):
+            files = {
+                folder / executed.name: json.dumps(made, indent=1) + "\n",
+                folder / "source" / executed.name: json.dumps(source, indent=1) + "\n",
+                **{folder / "tables" / f"{name}.csv": text for name, text in offered.items()},
+            }
+            wanted |= set(files)
+            for path, text in files.items():
+                write_if_changed(path, text)
+    for name, text in {**course.pages(), **reference.pages(runs)}.items():
         wanted.add(out / name)
-        write_if_changed(out / name, (root / name).read_text(encoding="utf-8"))
+        write_if_changed(out / name, text)
+    wanted.add(out / "_config.yml")
+    write_if_changed(out / "_config.yml", (root / "_config.yml").read_text(encoding="utf-8"))
+    for path, target in explorer_files(runs, out / "_static").items():
+        wanted.add(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if not target.exists() or target.stat().st_size != path.stat().st_size:
+            shutil.copyfile(path, target)
     for path in out.rglob("*"):
         if path.is_file() and path not in wanted and path.name != "_toc.yml":
             path.unlink()

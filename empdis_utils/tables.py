@@ -11,6 +11,7 @@ import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
 QUADRANTS = ("blue", "red", "green", "yellow")
+MODALITIES = ("text", "audio", "video")
 
 
 def _col(dtype, *checks, nullable=False, required=True):
@@ -60,7 +61,7 @@ SCHEMAS = {
             "clip_id": _col(str),
             "seed": _col(int),
             "modality": _col(str),
-            "gate": _col(float, _share),
+            "gate": _col(float, _share, nullable=True),  # a missing modality has none
             "attention": _col(float, _share),
         },
         unique=["clip_id", "seed", "modality"],
@@ -120,6 +121,17 @@ SCHEMAS = {
             "at": _col(str),
         },
         unique=["annotator", "clip_id", "modality", "round"],
+    ),
+    "claims": pa.DataFrameSchema(
+        {
+            **{name: _col(str) for name in ("claim_id", "statement", "paper_value", "profile")},
+            **{name: _col(float, **_number) for name in ("run_value", "ci_low", "ci_high")},
+            "verdict": _col(
+                str,
+                pa.Check.isin(["supported", "contradicted", "too little data", "not testable"]),
+            ),
+        },
+        unique=["claim_id", "profile"],
     ),
     "kappa": pa.DataFrameSchema(
         {

@@ -2,8 +2,10 @@
 
 import json
 
+import pandas as pd
 import pytest
 import yaml
+from bs4 import BeautifulSoup
 
 from empdis_utils import book
 
@@ -49,6 +51,7 @@ def entry():
         "profile": "demo", "run": "demo", "chapter": "01_one", "overrides": [], "git": "abc",
         "seconds": 1.5, "started": "now", "hardware": "a machine", "versions": {"python": "3"},
         "parameters": {"x": 2, "corpus": "mosi", "profile": "demo"}, "inputs": {"a.csv": "f" * 64},
+        "outputs": {},
     }  # fmt: skip
 
 
@@ -97,6 +100,38 @@ def test_synthetic_pages_say_so(source, executed, entry):
 def test_parameters_are_escaped_on_the_page(entry):
     entry["parameters"]["x"] = "<script>alert(1)</script>"
     assert "<script>" not in book.how_it_was_made(entry)
+
+
+def test_the_form_lists_each_parameter_with_meaning_default_and_value(source, executed, entry):
+    for notebook in (source, executed):
+        notebook["cells"][1]["source"] = 'profile = "a"\nx = 1  # <a> number\ny = [1]'
+    entry["parameters"] |= {"x": 2, "y": ["<b>"]}
+    form = book.page(source, executed, entry, "MOSI")["cells"][-3]["source"]
+    table = BeautifulSoup(form, "html.parser")
+    rows = [[c.get_text() for c in row.find_all(["th", "td"])] for row in table.select("tbody tr")]
+    assert rows == [["x", "<a> number", "1", "2", ""], ["y", "", "[1]", '["<b>"]', ""]]
+    assert table.select_one("[data-command]").text == "make study PROFILE=demo NB=01_one"
+    assert [field["data-name"] for field in table.find_all("input")] == ["x", "y"]
+
+
+def test_downloads_are_beside_the_page_and_buttons_only_with_an_address(project, monkeypatch):
+    artifacts = project / "runs/demo/artifacts"
+    artifacts.mkdir()
+    pd.DataFrame({"a": [1, 2]}).to_parquet(artifacts / "few.parquet")
+    pd.DataFrame({"a": range(200_000)}).to_parquet(artifacts / "many.parquet")
+    story = json.loads((project / "runs/demo/provenance.json").read_text())
+    story["chapters"]["01_one"]["outputs"] = {"few.parquet": "", "many.parquet": ""}
+    (project / "runs/demo/provenance.json").write_text(json.dumps(story))
+    for address in ("", "someone/a-book"):
+        monkeypatch.setenv("REPO", address)
+        book.stage(project / "runs", project / "stage", root=project)
+        page = (project / "stage/runs/demo/01_one.ipynb").read_text()
+        assert ("mybinder.org/v2/gh/someone/a-book" in page) == bool(address)
+    folder = project / "stage/runs/demo"
+    assert (folder / "tables/few.csv").read_text() == "a\n1\n2\n"
+    assert not (folder / "tables/many.csv").exists() and "many.csv" not in page
+    assert "tables/few.csv" in page and "source/01_one.ipynb" in page
+    assert (folder / "source/01_one.ipynb").exists()
 
 
 def test_toc_drops_missing_pages_and_gathers_unnamed_runs(tmp_path):

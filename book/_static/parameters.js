@@ -1,0 +1,20 @@
+// Builds the command that reruns a page with other parameters, as the fields of its table change.
+(function () {
+  "use strict";
+  const SPLIT = /\s/;
+
+  document.querySelectorAll(".change").forEach((form) => {
+    const command = form.querySelector("[data-command]"), problem = form.querySelector("[data-problem]");
+    const made = command.textContent;
+
+    form.addEventListener("input", () => {
+      const filled = [...form.querySelectorAll("input")].filter((field) => field.value.trim());
+      const words = filled.map((field) => field.dataset.name + "=" + field.value.trim());
+      const bad = words.filter((word) => SPLIT.test(word) || /["'$`\\]/.test(word));
+      command.textContent = words.length ? form.dataset.base + ' P="' + words.join(" ") + '"' : made;
+      problem.textContent = bad.length
+        ? "A value holds no space, quote, dollar sign or backslash on the command line: write such a value into a profile instead."
+        : "";
+    });
+  });
+})();

@@ -1,0 +1,267 @@
+"""The built book in a real browser, as a reader meets it: with and without scripts."""
+
+import json
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from empdis_utils import explorer, tables
+
+SERIOUS = {"serious", "critical"}
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Serves without a line per request."""
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def site(fixture_book):
+    """Address of the built book on loopback."""
+    handler = partial(Quiet, directory=str(fixture_book / "html"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture(scope="module")
+def names(fixture_book):
+    html = fixture_book / "html"
+    found = [str(p.relative_to(html)) for p in sorted(html.rglob("*.html"))]
+    return [name for name in found if not name.startswith("_static")]
+
+
+@pytest.fixture(scope="module")
+def visits(browser, site, names):
+    """Each page opened once, wide, then narrowed: what went wrong, by page."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = context.new_page()
+    seen = {}
+    for name in names:
+        errors, outside, weight = [], [], [0]
+        handlers = {
+            "console": lambda m, e=errors: e.append(m.text) if m.type == "error" else None,
+            "pageerror": lambda error, e=errors: e.append(str(error)),
+            "request": lambda r, o=outside: (
+                None if r.url.startswith((site, "data:", "blob:")) else o.append(r.url)
+            ),
+            "response": lambda r, w=weight: w.__setitem__(
+                0, w[0] + int(r.headers.get("content-length", 0))
+            ),
+        }
+        for event, handler in handlers.items():
+            page.on(event, handler)
+        page.set_viewport_size({"width": 1280, "height": 900})
+        page.goto(f"{site}/{name}", wait_until="networkidle")
+        found = Axe().run(page).response["violations"]
+        page.set_viewport_size({"width": 375, "height": 800})
+        page.wait_for_timeout(50)
+        overflow = page.evaluate("document.scrollingElement.scrollWidth - window.innerWidth")
+        headings = page.evaluate(
+            "[...document.querySelectorAll('article h1, article h2, article h3, article h4')]"
+            ".map(h => Number(h.tagName[1]))"
+        )
+        seen[name] = {
+            "errors": errors,
+            "outside": outside,
+            "bytes": weight[0],
+            "overflow": overflow,
+            "headings": headings,
+            "axe": [
+                f"{v['id']}: {v['nodes'][0]['html'][:120]} ({len(v['nodes'])})"
+                for v in found
+                if v["impact"] in SERIOUS
+            ],
+        }
+        for event, handler in handlers.items():
+            page.remove_listener(event, handler)
+    context.close()
+    return seen
+
+
+def wrong(visits, key):
+    return {name: seen[key] for name, seen in visits.items() if seen[key]}
+
+
+def test_no_page_has_a_script_error(visits):
+    assert wrong(visits, "errors") == {}
+
+
+def test_no_page_asks_another_host(visits):
+    assert wrong(visits, "outside") == {}
+
+
+def test_no_page_is_wider_than_a_phone(visits):
+    assert {n: s["overflow"] for n, s in visits.items() if s["overflow"] > 0} == {}
+
+
+def test_no_page_has_a_serious_accessibility_finding(visits):
+    assert wrong(visits, "axe") == {}
+
+
+def test_headings_go_down_one_level_at_a_time(visits):
+    jumps = {
+        name: seen["headings"]
+        for name, seen in visits.items()
+        if seen["headings"]
+        and (
+            seen["headings"][0] != 1
+            or any(b > a + 1 for a, b in zip(seen["headings"], seen["headings"][1:], strict=False))
+        )
+    }
+    assert jumps == {}
+
+
+def test_weight(visits, fixture_book):
+    assert visits["index.html"]["bytes"] <= 1.5e6
+    files = [path for path in (fixture_book / "html").rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= 40e6
+
+
+@pytest.fixture
+def page(browser):
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+def test_dark_pages_keep_their_contrast(page, site):
+    page.add_init_script(
+        "localStorage.setItem('mode', 'dark'); localStorage.setItem('theme', 'dark')"
+    )
+    for name in ("index.html", "runs/fixture/04_quadrants.html", "runs/book/08_ledger.html"):
+        page.goto(f"{site}/{name}", wait_until="networkidle")
+        assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+        found = Axe().run(page).response["violations"]
+        serious = [v["nodes"][0]["html"][:150] for v in found if v["impact"] in SERIOUS]
+        assert serious == [], name
+
+
+def test_the_keyboard_reaches_the_text_first(page, site):
+    page.goto(f"{site}/index.html")
+    page.keyboard.press("Tab")
+    assert "skip" in page.evaluate("document.activeElement.textContent").lower()
+    page.keyboard.press("Enter")
+    assert page.url.endswith("#main-content")
+
+
+def test_search_finds_chapters_and_glossary(page, site):
+    for word, expected in (("quadrant", "04_quadrants"), ("Krippendorff", "glossary")):
+        page.goto(f"{site}/search.html?q={word}")
+        page.wait_for_selector("ul.search li a")
+        page.wait_for_timeout(500)
+        assert any(
+            expected in a.get_attribute("href") for a in page.query_selector_all("ul.search a")
+        )
+
+
+QUADRANTS = "runs/fixture/04_quadrants.html"
+
+
+def shown(page):
+    """The explorer's own counts: quadrant -> (clips, mean entropy as printed)."""
+    rows = page.query_selector_all(".explorer-counts tbody tr")
+    cells = [[c.text_content() for c in row.query_selector_all("th, td")] for row in rows]
+    return {row[0]: (int(row[2]), row[4]) for row in cells}
+
+
+def test_the_explorer_counts_what_the_tables_hold(page, site, artifacts):
+    page.goto(f"{site}/{QUADRANTS}")
+    page.wait_for_selector(".explorer[data-ready=yes]")
+    quadrants, entropy = tables.read(artifacts, "quadrants"), tables.read(artifacts, "entropy")
+    for modality in ("text", "video"):
+        page.select_option("[data-set=modality]", modality)
+        found = shown(page)
+        rows = quadrants.query("modality == @modality and seed == 'ensemble'")
+        assert {q: n for q, (n, _) in found.items() if n} == rows[
+            "quadrant"
+        ].value_counts().to_dict()
+        means = entropy.query("modality == @modality").groupby("quadrant")["entropy"].mean()
+        for name, mean in means.items():
+            assert float(found[name][1]) == pytest.approx(mean, abs=1.5e-3)
+    seed = sorted(set(quadrants["seed"]) - {"ensemble"})[0]
+    page.select_option("[data-set=seed]", seed)
+    page.fill("[data-set=threshold]", "0.6")
+    data = explorer.records(quadrants, tables.read(artifacts, "manifest"))
+    expected = explorer.counts(data, "video", seed, 0.6).set_index("quadrant")["n"]
+    assert {q: n for q, (n, _) in shown(page).items()} == expected.to_dict()
+
+
+def test_a_mark_opens_a_card_whose_clip_plays(page, site, artifacts):
+    page.goto(f"{site}/{QUADRANTS}")
+    page.wait_for_selector(".explorer[data-ready=yes]")
+    clip = tables.read(artifacts, "manifest").iloc[7]
+    page.fill("[data-set=clip]", clip["clip_id"])
+    page.press("[data-set=clip]", "Tab")
+    assert clip["transcript"] in page.text_content(".explorer-card")
+    for kind in ("video", "audio"):
+        played = page.evaluate(
+            """async (kind) => {
+              const media = document.querySelector(".explorer-card " + kind);
+              media.muted = true;
+              await media.play();
+              await new Promise((done) => setTimeout(done, 400));
+              return [media.error, media.currentTime, media.duration];
+            }""",
+            kind,
+        )
+        assert played[0] is None and played[1] > 0.1 and 1 <= played[2] <= 4
+    page.evaluate("document.querySelector('.explorer-plot').scrollIntoView()")
+    box = page.query_selector(".explorer-plot .scatterlayer .point").bounding_box()
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_function(
+        "id => document.querySelector('.explorer-card').dataset.clip !== id", arg=clip["clip_id"]
+    )
+
+
+def test_without_scripts_the_pages_still_tell(browser, site):
+    context = browser.new_context(java_script_enabled=False)
+    page = context.new_page()
+    page.goto(f"{site}/{QUADRANTS}")
+    assert "needs scripts" in page.text_content(".explorer-off")
+    assert not page.is_visible(".explorer-controls")
+    assert page.query_selector("figure img") and page.query_selector("article table")
+    page.goto(f"{site}/runs/book/08_ledger.html")
+    assert page.is_visible("#ledger tbody tr") and not page.is_visible(".ledger-filter")
+    context.close()
+
+
+def test_the_form_writes_the_command(page, site):
+    page.goto(f"{site}/{QUADRANTS}")
+    command = page.locator("[data-command]")
+    assert command.text_content() == "make study PROFILE=fixture NB=04_quadrants"
+    page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
+    page.fill("input[data-name=threshold]", "0.6")
+    page.fill("input[data-name=n_boot]", "500")
+    assert command.text_content() == (
+        'make study PROFILE=fixture NB=04_quadrants P="threshold=0.6 n_boot=500"'
+    )
+    page.fill("input[data-name=n_boot]", "[1, 2]")
+    assert "no space" in page.text_content("[data-problem]")
+
+
+def test_the_ledger_filters_and_can_be_taken_along(page, site, artifacts):
+    page.goto(f"{site}/runs/book/08_ledger.html")
+    ledger = tables.read(artifacts.parents[1] / "book" / "artifacts", "claims")
+    rows = page.locator("#ledger tbody tr:visible")
+    assert rows.count() == ledger["claim_id"].nunique()
+    page.select_option("#ledger-verdict", "supported")
+    here = ledger[ledger["profile"].isin(["fixture", "book"])]
+    assert rows.count() == here.query("verdict == 'supported'")["claim_id"].nunique()
+    page.select_option("#ledger-verdict", "")
+    page.fill("#ledger-word", "pitch")
+    assert (
+        rows.count()
+        == ledger["statement"].str.contains("pitch").groupby(ledger["claim_id"]).any().sum()
+    )
+    with page.expect_download() as download:
+        page.click("a[download='claims.json']")
+    read = json.loads(download.value.path().read_text())
+    assert len(read) == len(ledger)
