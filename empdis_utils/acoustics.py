@@ -99,7 +99,7 @@ def extract(
         What `speaking_rate` counts: `n_tokens` of the manifest (else words of `transcript`), or
         syllable nuclei found in the sound.
     n_jobs : int
-        Processes, as in joblib; an active `joblib.parallel_config` (Dask) is respected.
+        Processes; see `per_clip.parallel`.
     progress : bool
         Show a progress bar.
     cache_dir : path, optional

@@ -1,5 +1,6 @@
 """Valence, arousal and dominance of speech, by the regression model of Wagner et al. (2023)."""
 
+import hashlib
 from functools import partial
 from pathlib import Path
 
@@ -95,7 +96,14 @@ def load(checkpoint=CHECKPOINT, revision=None):
 
 
 def extract(
-    manifest, checkpoint=CHECKPOINT, *, revision=None, root=None, max_s=30.0, progress=True
+    manifest,
+    checkpoint=CHECKPOINT,
+    *,
+    revision=None,
+    root=None,
+    max_s=30.0,
+    progress=True,
+    cache_dir=None,
 ):
     """Valence, arousal and dominance of every clip. No clip is lost.
 
@@ -113,6 +121,8 @@ def extract(
         Seconds used, from the start of the clip.
     progress : bool
         Show a progress bar.
+    cache_dir : path, optional
+        Folder of rows already measured; see `per_clip.measure`.
 
     Returns
     -------
@@ -127,11 +137,13 @@ def extract(
         If a column is missing, clip ids repeat, or the checkpoint is of another kind.
     """
     clips = per_clip.listed(manifest, "audio_path", root)
+    key = {"max_s": max_s}
     try:
         if checkpoint is None:
             raise OSError("none is set.")
         model, extractor = load(checkpoint, revision)
         score = partial(_scores, model=model, extractor=extractor, max_s=max_s)
+        key["model"] = _identity(model, extractor) if cache_dir is not None else None
     except OSError as error:
         reason = f"No weights of the affect model: {str(error).splitlines()[0]}"
         score = partial(_no_model, reason=reason)
@@ -141,7 +153,18 @@ def extract(
         dict.fromkeys(DIMENSIONS, float),
         title="affect",
         progress=progress,
+        cache_dir=cache_dir,
+        key=key,
     )
+
+
+def _identity(model, extractor):
+    """SHA-256 of all that scores depend on: weights, labels, feature extractor."""
+    found = hashlib.sha256(f"{model.config.id2label} {extractor.to_json_string()}".encode())
+    for name, weights in model.state_dict().items():
+        found.update(name.encode())
+        found.update(weights.contiguous().numpy())
+    return found.hexdigest()
 
 
 def _no_model(path, reason):

@@ -133,7 +133,8 @@ def evaluate(claims, runs, profiles, synthetic=("fixture",)):
     -------
     DataFrame
         claim_id, statement, origin, source, paper_value, profile, run_value, ci_low, ci_high, n,
-        unit, expects, reference, verdict, chapter, note. A run without the tables of a claim gets
+        unit, expects, reference, verdict, link (page and figure, relative
+        to the run), note. A run without the tables of a claim gets
         ``not testable`` and a note that says what is missing.
     """
     rows = []
@@ -164,7 +165,7 @@ def evaluate(claims, runs, profiles, synthetic=("fixture",)):
                     "unit": claim["unit"],
                     "expects": f"{claim['expects']} {claim['reference']:g}",
                     "verdict": said,
-                    "chapter": found["chapter"],
+                    "link": found["link"].replace("PROFILE", profile),
                     "note": found["note"],
                 }
             )
@@ -173,7 +174,7 @@ def evaluate(claims, runs, profiles, synthetic=("fixture",)):
 
 NOTHING = {
     **{"value": np.nan, "ci_low": np.nan, "ci_high": np.nan, "n": 0},
-    **{"chapter": "", "tested": False},
+    **{"link": "", "tested": False},
 }
 
 
@@ -182,7 +183,10 @@ def _try(tests, artifacts):
         return {**NOTHING, "note": "no such run in this copy"}
     reasons = []
     for test in tests:
-        given = {k: v for k, v in test.items() if k not in ("measure", "chapter")}
+        given = {k: v for k, v in test.items() if k not in ("measure", "chapter", "figure")}
+        link = f"{test['chapter']}.html" + (
+            f"#PROFILE-{test['figure']}" if "figure" in test else ""
+        )
         try:
             value, low, high, n = MEASURES[test["measure"]](_Tables(artifacts), **given)
         except NotTestable as reason:
@@ -191,7 +195,7 @@ def _try(tests, artifacts):
         note = "" if np.isfinite(low) else f"too few clips or recordings for an interval (n={n})"
         return {
             **{"value": value, "ci_low": low, "ci_high": high, "n": int(n)},
-            **{"chapter": test["chapter"], "tested": True, "note": note},
+            **{"link": link, "tested": True, "note": note},
         }
     return {**NOTHING, "note": "; ".join(dict.fromkeys(reasons))}
 

@@ -16,9 +16,8 @@ import numpy as np
 import pandas as pd
 
 from empdis_utils.stats import MIN_N, align, bootstrap_sums, examples, percentile_interval
+from empdis_utils.tables import MODALITIES, QUADRANTS
 
-QUADRANTS = ("blue", "red", "green", "yellow")
-MODALITIES = ("text", "audio", "video")
 KEY = ["clip_id", "inputs", "source", "seed"]
 
 
@@ -155,9 +154,12 @@ def _unimodal_and_fusion(
         joint = [inputs for inputs, source in models if source == fusion_source and "+" in inputs]
         most = max((inputs.count("+") for inputs in joint), default=0)
         largest = [inputs for inputs in joint if inputs.count("+") == most]
+        if ("fusion", fusion_source) in models:
+            largest = ["fusion"]
         if len(largest) != 1:
             raise ValueError(
-                f"fusion: cannot tell which model it is; pass its inputs. Have: {have}"
+                "fusion: cannot tell which model it is. Name that model 'fusion', or set the "
+                f"parameter fusion (FUSION=NAME with make study). Have: {have}"
             )
         fusion = largest[0]
     if (fusion, fusion_source) not in models:
@@ -173,6 +175,101 @@ def _unimodal_and_fusion(
         what = ", ".join(lost) or "of a single modality"
         raise ValueError(f"predictions: no model {what} ({unimodal_source}). Have: {have}")
     return single, (fusion, fusion_source)
+
+
+def compared(
+    predictions: pd.DataFrame,
+    *,
+    fusion: str | None = None,
+    unimodal_source: str = "fusion",
+    fusion_source: str = "fusion",
+) -> pd.DataFrame:
+    """Rows of the models that quadrants set against each other.
+
+    Parameters as in `quadrants`.
+
+    Returns
+    -------
+    DataFrame
+        The rows of `predictions` (all its columns) of the single modalities and of fusion, in
+        their order, and `role`: "unimodal" or "fusion".
+
+    Raises
+    ------
+    ValueError
+        As `quadrants`.
+    """
+    table = check_predictions(predictions)
+    single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
+    roles = dict.fromkeys(single.values(), "unimodal") | {joint: "fusion"}
+    model = zip(predictions["inputs"].astype(str), predictions["source"].astype(str), strict=True)
+    role = pd.Series([roles.get(one) for one in model], index=predictions.index, dtype="str")
+    return predictions.assign(role=role)[role.notna()].reset_index(drop=True)
+
+
+def ensemble(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Mean probability over seeds of each model and clip.
+
+    Returns
+    -------
+    DataFrame
+        clip_id, inputs, source, y, p_0 … p_{k-1}, predicted (likeliest class; the first of ties)
+        and margin: half the lead of the likeliest class over the next, which for two classes is
+        the distance of p from 0.5.
+    """
+    table = check_predictions(predictions)
+    names = [c for c in table if c.startswith("p_")]
+    key = ["clip_id", "inputs", "source", "y"]
+    mean = table.groupby(key, sort=False)[names].mean().reset_index()
+    p = mean[names].to_numpy()
+    first_two = np.sort(p, axis=1)[:, -2:]
+    return mean.assign(predicted=p.argmax(axis=1), margin=(first_two[:, 1] - first_two[:, 0]) / 2)
+
+
+def flips(
+    predictions: pd.DataFrame,
+    *,
+    fusion: str | None = None,
+    unimodal_source: str = "fusion",
+    fusion_source: str = "fusion",
+) -> pd.DataFrame:
+    """How often each clip's label differs between a modality and fusion, and between retrainings.
+
+    Parameters as in `quadrants`.
+
+    Returns
+    -------
+    DataFrame
+        clip_id, modality, differs (share of seeds in which the modality and fusion predict
+        different labels), self_differs (share of pairs of seeds in which fusion differs from
+        itself; NaN with one seed), ensemble_differs (bool), margin (of the fusion ensemble).
+
+    Notes
+    -----
+    Labels are the likeliest classes. `self_differs` has the mean of `seed_disagreement`.
+    """
+    table = check_predictions(predictions)
+    single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
+    models = _Models(table, [*single.values(), joint], 0.5)
+    means = ensemble(table).set_index(["inputs", "source", "clip_id"]).sort_index()
+    fused, fused_mean = models.label(joint), means.loc[joint].loc[models.clips]
+    pairs = list(combinations(range(len(models.seeds)), 2))
+    itself = np.full(len(models.clips), np.nan)
+    if pairs:
+        itself = np.mean([fused[i] != fused[j] for i, j in pairs], axis=0)
+    blocks = []
+    for modality, model in single.items():
+        own = means.loc[model].loc[models.clips, "predicted"]
+        block = {
+            "clip_id": models.clips,
+            "modality": modality,
+            "differs": (models.label(model) != fused).mean(axis=0),
+            "self_differs": itself,
+            "ensemble_differs": (own != fused_mean["predicted"]).to_numpy(),
+            "margin": fused_mean["margin"].to_numpy(),
+        }
+        blocks.append(pd.DataFrame(block))
+    return pd.concat(blocks, ignore_index=True).astype({"clip_id": "str", "modality": "str"})
 
 
 # --------------------------------------------------------------------------- rates
@@ -434,6 +531,128 @@ def quadrants(
     frame = pd.concat(blocks, ignore_index=True)
     text = ["clip_id", "modality", "seed", "quadrant"]
     return frame.astype(dict.fromkeys(text, "str"))
+
+
+def count_quadrants(
+    quadrants: pd.DataFrame, *, groups: pd.Series | None = None, n_boot: int = 2000, seed: int = 42
+) -> pd.DataFrame:
+    """Clips of the ensemble in each quadrant, and in red and green together.
+
+    Parameters
+    ----------
+    quadrants : DataFrame
+        The table of `quadrants`.
+    groups : Series, optional
+        clip_id -> recording; intervals resample recordings.
+
+    Returns
+    -------
+    DataFrame
+        modality, quadrant, n, share, ci_low, ci_high, note. Five rows per modality: the four
+        quadrants, empty ones included, and "red+green". Note: "", "too few (n=3)" when the
+        quadrant has fewer than five clips (the interval of its share stands, except for n = 0),
+        "every clip", "one recording".
+    """
+    rows = []
+    for modality, part in quadrants[quadrants["seed"] == "ensemble"].groupby(
+        "modality", sort=False
+    ):
+        names = part["quadrant"].to_numpy()
+        inside = [names == name for name in QUADRANTS]
+        inside = np.column_stack([*inside, inside[1] | inside[2]]).astype(float)
+        rates = _rates(inside, _recordings(groups, part["clip_id"].to_numpy()), n_boot, seed)
+        rates = rates.rename(columns={"rate": "share"})
+        rates["n"] = rates.pop("k").astype(int)
+        rates.insert(0, "quadrant", [*QUADRANTS, "red+green"])
+        rates.insert(0, "modality", modality)
+        rates.loc[rates["n"].isin([0, len(part)]), ["ci_low", "ci_high"]] = np.nan
+        few = rates["n"] < MIN_N
+        unknown = "one recording" if len(part) >= MIN_N else f"too few (n={len(part)})"
+        rates["note"] = np.where(rates["ci_low"].isna(), unknown, "")
+        if len(part) >= MIN_N:
+            rates.loc[rates["n"] == len(part), "note"] = "every clip"
+        rates.loc[few, "note"] = [f"too few (n={n})" for n in rates.loc[few, "n"]]
+        rows.append(rates)
+    columns = ["modality", "quadrant", "n", "share", "ci_low", "ci_high", "note"]
+    return pd.concat(rows, ignore_index=True)[columns]
+
+
+def _in_common(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Rows of the seeds and clips that every model has, and a note when seeds were left out."""
+    n_seeds = table["seed"].nunique()
+    for column in ("seed", "clip_id"):
+        held = table.groupby(["inputs", "source"])[column].agg(set)
+        table = table[table[column].isin(set.intersection(*held))]
+    left = table["seed"].nunique()
+    return table, "" if left == n_seeds else f"{left} of {n_seeds} seeds in common"
+
+
+def choices(
+    evaluations: dict[str, pd.DataFrame],
+    *,
+    thresholds=(0.5,),
+    unimodal_sources=("fusion",),
+    fusion: str | None = None,
+    fusion_source: str = "fusion",
+    groups: pd.Series | None = None,
+    n_boot: int = 2000,
+    seed: int = 42,
+) -> pd.DataFrame:
+    """What the quadrants become under other choices of clips, unimodal predictor and threshold.
+
+    Parameters
+    ----------
+    evaluations : dict of str to DataFrame
+        Name of a set of clips -> its predictions.
+    thresholds : sequence of float
+    unimodal_sources : sequence of str
+        A source that a set of clips has no models of is a row of NaN that says so.
+    fusion, fusion_source, groups, n_boot, seed
+        As in `quadrants` and `pairwise_disagreement`.
+
+    Returns
+    -------
+    DataFrame
+        clips, unimodal, threshold, modality, n, blue, red, green, yellow (clips of the ensemble),
+        conflict (share of red and green), conflict_low, conflict_high, disagreement (share of
+        clips with other labels than fusion, mean over seeds; no threshold enters), its
+        disagreement_low and disagreement_high, and note.
+    """
+    rows = []
+    how = dict(groups=groups, n_boot=n_boot, seed=seed)
+    for clips, predictions in evaluations.items():
+        for source in unimodal_sources:
+            about = {"clips": clips, "unimodal": source}
+            who = dict(fusion=fusion, unimodal_source=source, fusion_source=fusion_source)
+            if not (predictions["source"] == source).any():
+                rows.append(about | {"note": "no such predictions in this run"})
+                continue
+            table, dropped = _in_common(compared(predictions, **who))
+            if table.empty:
+                rows.append(about | {"note": "no clip and seed in common"})
+                continue
+            joint = table.loc[table["role"] == "fusion", "inputs"].iloc[0]
+            rates = pairwise_disagreement(table, **how).query("seed == 'mean'")
+            rates = rates[(rates["a"] == joint) | (rates["b"] == joint)]
+            other = rates["a"].where(rates["b"] == joint, rates["b"])
+            rates = rates.set_index(other)
+            for threshold in thresholds:
+                frame = quadrants(table, threshold=threshold, **who)
+                counts = count_quadrants(frame, **how).set_index(["modality", "quadrant"])
+                for modality in counts.index.unique("modality"):
+                    one, rate = counts.loc[modality], rates.loc[modality]
+                    rows.append(
+                        about
+                        | {"threshold": threshold, "modality": modality, "n": int(rate["n"])}
+                        | {name: int(one.loc[name, "n"]) for name in QUADRANTS}
+                        | {"conflict": one.loc["red+green", "share"]}
+                        | {"conflict_low": one.loc["red+green", "ci_low"]}
+                        | {"conflict_high": one.loc["red+green", "ci_high"]}
+                        | {"disagreement": rate["rate"]}
+                        | {"disagreement_low": rate["ci_low"]}
+                        | {"disagreement_high": rate["ci_high"], "note": dropped}
+                    )
+    return pd.DataFrame(rows)
 
 
 def threshold_sweep(predictions: pd.DataFrame, thresholds, **kwargs) -> pd.DataFrame:

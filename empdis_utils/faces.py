@@ -121,7 +121,7 @@ def extract(
     max_faces : int
         Most faces looked for in a frame (mediapipe).
     n_jobs : int
-        Processes, as in joblib; an active `joblib.parallel_config` (Dask) is respected.
+        Processes; see `per_clip.parallel`.
     progress : bool
         Show a progress bar.
     cache_dir : path, optional
@@ -271,20 +271,26 @@ def _frames(path, fps, max_side):
             raise BadMediaError("no_video", f"{path.name} has no video stream.")
         stream = container.streams.video[0]
         start, last = None, -1
-        try:
-            for n, frame in enumerate(container.decode(stream)):
-                time = frame.time if frame.time is not None else n / (stream.average_rate or 25)
-                start = time if start is None else start
-                slot = n if fps is None else int((time - start) * fps + 1e-6)
-                if slot > last:
-                    last = slot
-                    yield _upright(frame, max_side)
-        except av.FFmpegError as error:
-            if last < 0:
-                reason = f"No frame of {path.name} can be decoded: {error.strerror}."
-                raise BadMediaError("unreadable", reason) from None
+        for n, frame in enumerate(_decoded(container, stream)):
+            time = frame.time if frame.time is not None else n / (stream.average_rate or 25)
+            start = time if start is None else start
+            slot = n if fps is None else int((time - start) * fps + 1e-6)
+            if slot > last:
+                last = slot
+                yield _upright(frame, max_side)
         if last < 0:
             raise BadMediaError("unreadable", f"No frame of {path.name} can be decoded.")
+
+
+def _decoded(container, stream):
+    """Frames of a stream; a damaged one is passed over, a truncated file gives what it has."""
+    try:
+        for packet in container.demux(stream):
+            with contextlib.suppress(av.FFmpegError):
+                yield from packet.decode()
+    except av.FFmpegError:  # the file breaks off: the decoder still holds frames
+        with contextlib.suppress(av.FFmpegError):
+            yield from stream.codec_context.decode(None)
 
 
 def _upright(frame, max_side):

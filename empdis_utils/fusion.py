@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import torch
-from joblib import Parallel, delayed
+from joblib import delayed
+from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GroupShuffleSplit
@@ -25,7 +26,9 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from tqdm import tqdm
 
-MODALITIES = ("text", "audio", "video")
+from empdis_utils.per_clip import parallel
+from empdis_utils.tables import MODALITIES
+
 SEEDS = (42, 43, 44, 45, 46)
 
 Embeddings = Mapping[str, np.ndarray]
@@ -760,7 +763,7 @@ def _run(
         for given in [shared or arrays(seed, plan[0])]
         for subset in subsets
     )
-    results = Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
+    results = parallel(tasks, n_jobs, return_as="generator")
     total = len(seeds) * len(plans) * len(subsets)
     results = list(tqdm(results, total=total, desc="fusion networks", disable=not progress))
     predictions = pd.concat([r[0] for r in results], ignore_index=True)
@@ -977,9 +980,11 @@ def _concatenation(arrays: list[np.ndarray], y: np.ndarray, rows: dict) -> np.nd
         return out
 
     fits = [
-        make_pipeline(StandardScaler(), LogisticRegression(C=c, max_iter=2000)).fit(
-            x[train], y[train]
-        )
+        make_pipeline(
+            SimpleImputer(keep_empty_features=True),  # a missing modality is its training mean
+            StandardScaler(),
+            LogisticRegression(C=c, max_iter=2000),
+        ).fit(x[train], y[train])
         for c in (0.001, 0.01, 0.1, 1.0)
     ]
     best = min(fits, key=lambda m: log_loss(y[rows["val"]], proba(m, "val"), labels=classes))

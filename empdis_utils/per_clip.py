@@ -1,16 +1,39 @@
-"""Run one measurement over the files of all clips: a row each, side by side, cached."""
+"""Run one measurement over the files of all clips: a row each, side by side, cached.
+
+With the address of a Dask scheduler in ``$EMPDIS_DASK``, the work goes to its workers.
+"""
 
 import hashlib
 import json
 import os
+import platform
+import sys
 from collections import Counter
+from functools import cache, partial
+from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
-from joblib import Parallel, delayed
+import pooch
+from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
+from empdis_utils import media
 from empdis_utils.media import BadMediaError, require_bytes
+from empdis_utils.run import PACKAGES, SINGLE_THREAD
+
+CODE = hashlib.sha256(
+    b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))
+).hexdigest()
+CONNECT_S = 10.0  # seconds to wait for a scheduler, and for its first worker
+
+
+def default_cache():
+    """Folder for measured rows: `features` in `$EMPDIS_CACHE`, else in the platform's own cache.
+
+    A row takes about one kilobyte.
+    """
+    return Path(os.environ.get("EMPDIS_CACHE") or pooch.os_cache("empdis")) / "features"
 
 
 def listed(manifest, column, root=None):
@@ -60,7 +83,7 @@ def measure(clips, function, columns, *, title, n_jobs=1, progress=True, cache_d
     Parameters
     ----------
     clips : sequence of tuple
-        (clip_id, path or None, *arguments).
+        (clip_id, path or None, further arguments).
     function : callable
         `function(path, *arguments)` gives a dict of columns, status among them. It may raise
         `BadMediaError(status, reason)`.
@@ -69,12 +92,13 @@ def measure(clips, function, columns, *, title, n_jobs=1, progress=True, cache_d
     title : str
         Of the progress bar.
     n_jobs : int
-        Processes, as in joblib; an active `joblib.parallel_config` (Dask) is respected.
+        Processes; see `parallel`.
     progress : bool
         Show a progress bar.
     cache_dir : path, optional
-        Folder of rows already measured, one JSON file each, named by the SHA-256 of the file's
-        bytes, the arguments and `key`.
+        Folder of rows already measured, such as `default_cache()`; None measures anew. One JSON
+        file each, named by the SHA-256 of the file's bytes, the arguments, `key`, and the source
+        code that measures.
     key : dict, optional
         Settings and versions that the rows depend on.
 
@@ -82,14 +106,169 @@ def measure(clips, function, columns, *, title, n_jobs=1, progress=True, cache_d
     -------
     pd.DataFrame
         clip_id, `columns`, status ("missing" where there is no file), reason; in input order.
+
+    Raises
+    ------
+    OSError
+        `cache_dir` cannot be made.
+    ClusterError
+        See `cluster`; or workers do not see the files that are here.
     """
     clips = list(clips)
-    rows = Parallel(n_jobs=n_jobs)(
-        delayed(_row)(function, clip_id, path, arguments, cache_dir, key)
-        for clip_id, path, *arguments in tqdm(clips, title, unit="clip", disable=not progress)
+    if cache_dir is not None:
+        _make_folder(cache_dir)
+        key = [key, _code(function)]
+    rows = parallel(
+        (
+            delayed(_row)(function, clip_id, path, arguments, cache_dir, key)
+            for clip_id, path, *arguments in tqdm(clips, title, unit="clip", disable=not progress)
+        ),
+        n_jobs,
     )
+    require_seen([row["status"] for row in rows], [path for _, path, *_ in clips])
     types = {"clip_id": "str", **columns, "status": "str", "reason": "str"}
     return pd.DataFrame(rows, columns=list(types)).astype(types)
+
+
+class ClusterError(Exception):
+    """A Dask cluster that cannot do the work; the message is for the reader."""
+
+
+def scheduler():
+    """Address of the Dask scheduler that does the work; empty for this machine."""
+    return os.environ.get("EMPDIS_DASK", "")
+
+
+def parallel(tasks, n_jobs=1, *, shared=None, **options):
+    """Run tasks side by side: the one place where work is shared out.
+
+    Parameters
+    ----------
+    tasks : iterable
+        Of `joblib.delayed` calls.
+    n_jobs : int
+        Processes on this machine, as in joblib. With ``$EMPDIS_DASK``, all workers of that
+        cluster are used instead; work of a worker that dies is done again by another.
+    shared : object, optional
+        First argument of every call. A cluster gets it once per worker, not once per call.
+    **options
+        Of `joblib.Parallel`.
+
+    Returns
+    -------
+    list or generator
+        Results in the order of the tasks, as `joblib.Parallel` gives them.
+
+    Raises
+    ------
+    ClusterError
+        See `cluster`.
+    """
+    if not scheduler():
+        given = () if shared is None else (shared,)
+        calls = ((function, (*given, *args), kwargs) for function, args, kwargs in tasks)
+        return Parallel(n_jobs=n_jobs, **options)(calls)
+    # Arguments go inside the call: joblib would leave large ones with one worker, which may die.
+    given = {} if shared is None else {"scatter": [shared]}
+    calls = (delayed(partial(_call, *task))(*given.get("scatter", [])) for task in tasks)
+    with parallel_config("dask", client=cluster(scheduler()), **given):
+        return Parallel(**options)(calls)
+
+
+def _call(function, args, kwargs, *shared):
+    return function(*shared, *args, **kwargs)
+
+
+def require_seen(statuses, paths):
+    """Refuse "missing" for files that are there: a worker of a cluster has other folders.
+
+    Raises
+    ------
+    ClusterError
+    """
+    for status, path in zip(statuses, paths, strict=True):
+        if scheduler() and status == "missing" and path is not None and Path(path).is_file():
+            raise ClusterError(
+                f"A Dask worker does not see {path}: workers need the same folders as this machine."
+            )
+
+
+@cache
+def cluster(address):
+    """Connect to a Dask scheduler; each of its workers then computes in one thread.
+
+    Parameters
+    ----------
+    address : str
+        Such as ``tcp://192.168.1.10:8786``.
+
+    Returns
+    -------
+    distributed.Client
+
+    Raises
+    ------
+    ClusterError
+        No scheduler answers, no worker is there, or workers run several threads, other code or
+        other packages than this machine.
+    """
+    import distributed
+
+    try:
+        client = distributed.Client(address, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, ValueError) as error:
+        raise ClusterError(
+            f"No Dask scheduler answers at {address} ({type(error).__name__}): start one with "
+            "'dask scheduler', correct the address, or leave DASK out."
+        ) from None
+    try:
+        _check_workers(client, f"dask worker {address} --nthreads 1")
+    except Exception:
+        client.close()
+        raise
+    return client
+
+
+def _check_workers(client, start):
+    import distributed
+
+    try:
+        client.wait_for_workers(1, timeout=CONNECT_S)
+        client.register_plugin(_single_thread_plugin(distributed), "single-thread")
+        states = client.run(_state)
+    except TimeoutError:
+        raise ClusterError(f"No worker has joined the scheduler; start some: {start}") from None
+    except ImportError as error:
+        raise ClusterError(f"The workers lack this project's code: {error}") from None
+    other = [name for name, state in states.items() if state != _state()]
+    if other:
+        raise ClusterError(
+            f"Worker {other[0]} has other code or packages than this machine: start it from this "
+            f"project's folder and environment, with {start}"
+        )
+    threads = client.nthreads()
+    several = [name for name in threads if threads[name] > 1]
+    if several:  # a fit seeds the random generators of its whole process
+        raise ClusterError(f"Worker {several[0]} runs tasks in several threads; use {start}")
+
+
+def _state():
+    """What results depend on: the code as it was loaded, and the versions it runs with."""
+    versions = [f"{name} {version(name)}" for name in (*PACKAGES, "av", "soxr")]
+    return [CODE, platform.python_version(), *versions]
+
+
+def _single_thread_plugin(distributed):
+    class SingleThread(distributed.WorkerPlugin):
+        """Arithmetic libraries use one thread, as they do in a chapter that runs here."""
+
+        def setup(self, worker):
+            import threadpoolctl
+
+            os.environ.update(dict.fromkeys(SINGLE_THREAD, "1"))
+            threadpoolctl.threadpool_limits(1)
+
+    return SingleThread()
 
 
 def _row(function, clip_id, path, arguments, cache_dir, key):
@@ -108,6 +287,23 @@ def _row(function, clip_id, path, arguments, cache_dir, key):
         return row | {"status": bad.status, "reason": bad.reason}
 
 
+def _make_folder(cache_dir):
+    try:
+        Path(cache_dir).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"The cache folder {cache_dir} cannot be made ({error.strerror}); name another with "
+            "EMPDIS_CACHE, or pass cache_dir=None."
+        ) from None
+
+
+def _code(function):
+    """SHA-256 of the modules that make a row: the function's own, `media` and this one."""
+    names = {getattr(function, "func", function).__module__, media.__name__, __name__}
+    files = [getattr(sys.modules[name], "__file__", None) for name in sorted(names)]
+    return [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files if file]
+
+
 def _digest(path, arguments, key):
     with open(path, "rb") as file:
         content = hashlib.file_digest(file, "sha256").hexdigest()
@@ -116,7 +312,6 @@ def _digest(path, arguments, key):
 
 
 def _write(row, stored):
-    stored.parent.mkdir(parents=True, exist_ok=True)
     aside = stored.with_suffix(f".{os.getpid()}.tmp")
     aside.write_text(json.dumps(row))
     aside.replace(stored)

@@ -669,6 +669,91 @@ def mixed_model(value, contrast, y, groups) -> pd.DataFrame:
     return pd.DataFrame([row])
 
 
+def mixed_models(
+    features: pd.DataFrame,
+    quadrant: pd.Series,
+    *,
+    y: pd.Series | None,
+    groups: pd.Series,
+    contrasts=CONTRASTS,
+) -> pd.DataFrame:
+    """`mixed_model` of every feature and contrast: the comparison given label and recording.
+
+    Parameters
+    ----------
+    features, quadrant, contrasts
+        As in `compare_groups`.
+    y, groups : Series
+        clip_id -> true label (None: not adjusted for), clip_id -> recording.
+
+    Returns
+    -------
+    DataFrame
+        feature, contrast, and the columns of `mixed_model`.
+    """
+    features, quadrant = _aligned(features, quadrant)
+    groups = align(groups, features.index, "groups")
+    y = None if y is None else align(y, features.index, "y")
+    rows = []
+    for one, two in contrasts:
+        keep = quadrant.isin([one, two]).to_numpy()
+        first = (quadrant[keep] == one).to_numpy()
+        for name in features:
+            row = mixed_model(
+                features.loc[keep, name], first, None if y is None else y[keep], groups[keep]
+            )
+            rows.append(row.assign(feature=name, contrast=f"{one}-{two}"))
+    table = pd.concat(rows, ignore_index=True)
+    return table[["feature", "contrast", *table.columns[:-2]]]
+
+
+def group_means(
+    features: pd.DataFrame,
+    quadrant: pd.Series,
+    *,
+    groups: pd.Series | None = None,
+    n_boot: int = 2000,
+    seed: int = 42,
+) -> pd.DataFrame:
+    """Mean of every feature in every quadrant, with intervals that resample recordings.
+
+    Parameters
+    ----------
+    features, quadrant, groups
+        As in `compare_groups`. Missing values are left out.
+
+    Returns
+    -------
+    DataFrame
+        feature, quadrant, n, recordings, mean, ci_low, ci_high (95 %; see `bootstrap_ci` for when
+        there is none). Without a value: n is 0 and the mean is missing.
+    """
+    features, quadrant = _aligned(features, quadrant)
+    codes = _codes(
+        None if groups is None else align(groups, features.index, "groups"), len(features)
+    )
+    rows = []
+    for name in features:
+        values = features[name].to_numpy()
+        for label in sorted(quadrant.dropna().unique()):
+            keep = (quadrant == label).to_numpy() & np.isfinite(values)
+            mean, low, high = bootstrap_ci(
+                values[keep], groups=codes[keep], n_boot=n_boot, seed=seed
+            )
+            rows.append(
+                {
+                    "feature": name,
+                    "quadrant": label,
+                    "n": int(keep.sum()),
+                    "recordings": len(np.unique(codes[keep])),
+                    "mean": mean,
+                    "ci_low": low,
+                    "ci_high": high,
+                }
+            )
+    return pd.DataFrame(rows)
+
+
 def _fit_mixed(value: np.ndarray, design: pd.DataFrame, codes: np.ndarray) -> dict:
     scale = value.std()
     with warnings.catch_warnings(record=True) as caught:

@@ -101,13 +101,13 @@ def test_05_every_clip_has_a_status_and_measures(read):
         assert len(table) == 160 and (table["status"] == "ok").all()
     tests = read("feature_tests")
     assert tests.loc[tests["note"].str.startswith("too few"), "p"].isna().all()
-    assert {"audio", "video"} == set(tests["family"])
+    assert {"text", "audio", "video"} == set(tests["family"])
 
 
 def test_06_entropy_by_quadrant_is_the_mean_of_its_clips(read):
     entropy, summary = read("entropy"), read("entropy_by_quadrant")
     means = entropy.groupby(["modality", "quadrant"])["entropy"].mean()
-    for row in summary.itertuples():
+    for row in summary[summary["n"] > 0].itertuples():
         assert row.mean == pytest.approx(means[row.modality, row.quadrant])
     assert entropy["entropy"].between(0, np.log(2) + 1e-9).all()
 
@@ -121,6 +121,30 @@ def test_07_kappa_is_scikit_learns_and_annotators_are_simulated(read):
     for key, part in cells.groupby(["quadrant", "round"]):
         wide = part.pivot(index=["clip_id", "modality"], columns="annotator", values="judgment")
         assert kappa[key] == pytest.approx(cohen_kappa_score(*wide.to_numpy().T))
+
+
+def test_07_sample_fills_each_cell_as_far_as_it_goes(read):
+    available = (
+        read("quadrants").query("seed == 'ensemble'").groupby(["modality", "quadrant"]).size()
+    )
+    sample = read("annotation_sample")
+    found = sample.groupby(["modality", "quadrant"]).size()
+    assert (found == available.clip(upper=17)[found.index]).all()
+    assert not sample.duplicated(["clip_id", "modality"]).any()
+
+
+def test_07_bias_and_consensus_are_counts_of_the_answers(read, truth):
+    answers = read("annotations")
+    said = (answers["judgment"] == "empathetic").astype(int)
+    label = (truth.loc[answers["clip_id"], "label"] == "empathetic").astype(int).to_numpy()
+    expected = (said - label).groupby([answers["annotator"], answers["round"]]).mean()
+    bias = read("annotator_bias").set_index(["annotator", "round"])["bias"]
+    for key, value in expected.items():
+        assert bias[key] == pytest.approx(value)
+    votes = said.groupby([answers["clip_id"], answers["modality"]]).mean()
+    agreed = read("consensus").set_index(["clip_id", "modality"])["majority"]
+    assert (agreed[votes.index] == votes.map(
+        lambda v: "tie" if v == 0.5 else "empathetic" if v > 0.5 else "neutral")).all()  # fmt: skip
 
 
 def test_09_auroc_is_scikit_learns_on_the_truth(read, truth):
@@ -144,3 +168,81 @@ def test_09_feature_tests_find_the_carriers_and_spare_the_rest(read):
     assert (verdict[planted] == "found").all(), verdict
     spared = ["max_pitch", "shimmer_local", "hnr", "proxy_AU45", "proxy_AU26"]
     assert (verdict[spared] == "spared").all(), verdict
+
+
+def test_08_split_finds_the_marks_that_were_planted(read):
+    recognised = read("recording_recognition").set_index("features")["accuracy"]
+    chance = read("recording_recognition")["largest"].max()
+    # each recording has its own voice and face; all draw their words from the same templates
+    assert recognised["measured audio"] > 3 * chance
+    assert recognised["measured video"] > 3 * chance
+    assert recognised["TF-IDF"] < 2 * chance
+    gain = read("split_gain").set_index("features")["random minus grouped"]
+    assert gain["recording only"] > 0.2
+    assert gain["measured audio"] > gain["TF-IDF"]
+
+
+def test_08_split_simulation_rewards_the_mark_under_random_folds_only(read):
+    found = read("split_simulation").pivot(index="strength", columns="folds", values="accuracy")
+    majority = read("manifest")["y"].value_counts(normalize=True).max()
+    assert abs(found.loc[0, "random"] - majority) < 0.1
+    assert found["random"].iloc[-1] > majority + 0.15
+    assert found["grouped"].max() < majority + 0.05
+
+
+def test_08_choices_start_from_chapter_03(read):
+    effects = read("choices").set_index(["choice", "number"])["value"]
+    rows = read("predictions").query("source == 'fusion' and seed < 44")
+    right = ((rows["p"] > 0.5) == rows["y"]).groupby(rows["inputs"]).mean()
+    base = effects["as in chapter 03"]
+    full = "text+audio+video"
+    assert base["accuracy of fusion"] == pytest.approx(right[full])
+    best = right[list(MODALITIES)].max()
+    assert base["fusion minus best single"] == pytest.approx(right[full] - best)
+    for other in ("max pooling", "last epoch"):  # the change reached the network
+        assert effects[other]["accuracy of fusion"] != pytest.approx(right[full], abs=1e-9)
+
+
+@pytest.fixture(scope="module")
+def read_book(artifacts):
+    return lambda name: tables.read(artifacts.parents[1] / "book" / "artifacts", name)
+
+
+def test_08_replication_corrects_the_papers_p_values(read_book):
+    rows = read_book("paper_corrected")
+    for _, family in rows.groupby("family"):  # Holm (1979) and Benjamini & Hochberg (1995) by hand
+        p = family["p"].astype(float).to_numpy()
+        order, m = np.argsort(p), len(p)
+        holm = np.maximum.accumulate((m - np.arange(m)) * p[order]).clip(max=1)
+        bh = np.minimum.accumulate(m / np.arange(m, 0, -1) * p[order][::-1]).clip(max=1)[::-1]
+        assert family["p_holm"].to_numpy()[order] == pytest.approx(holm)
+        assert family["p_bh"].to_numpy()[order] == pytest.approx(bh)
+
+
+def test_08_replication_contrast_of_kappas(read_book):
+    one = read_book("paper_delta_kappa").query(
+        "table == 'table_06' and share == 0.5 and correlation == 0.5"
+    )
+    one = one.set_index("quadrant")
+    found = read_book("paper_kappa_contrast").query(
+        "table == 'table_06' and share == 0.5 and correlation == 0.5"
+    )
+    delta = one["delta"]
+    expected = (delta["blue"] + delta["yellow"] - delta["red"] - delta["green"]) / 2
+    assert found["delta"].item() == pytest.approx(expected)
+    assert found["se"].item() == pytest.approx(np.sqrt((one["se"] ** 2).sum()) / 2)
+
+
+def test_08_ledger_follows_its_rules(read, read_book):
+    ledger = read_book("claims")
+    fixture = ledger[ledger["profile"] == "fixture"].set_index("claim_id")
+    auroc = read("recovery_auroc").set_index(["modality", "score"])
+    planted = auroc.loc[("any", "red or green")]
+    row = fixture.loc["conflict-is-found"]
+    assert row["run_value"] == pytest.approx(planted["auroc"])
+    side = "supported" if planted["ci_low"] > 0.5 else "too little data"
+    assert row["verdict"] == side
+    about_people = fixture[fixture["note"].str.contains("no evidence about people")]
+    assert len(about_people) >= 10 and set(about_people["verdict"]) == {"not testable"}
+    absent = ledger[ledger["profile"] == "paper"]
+    assert set(absent["verdict"]) == {"not testable"} and (absent["note"] != "").all()

@@ -33,6 +33,8 @@ def runs(data, tmp_path_factory):
         "03_fusion": ["n_seeds=2", "n_folds=3"],
         "05_features": ["n_perm=500"],
         "06_entropy": ["n_perm=500"],
+        "08_split": ["n_repeats=2", "n_draws=2", "n_boot=200"],
+        "08_choices": ["n_seeds=2", "n_boot=200"],
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EMPDIS_DATA", str(data))
@@ -134,7 +136,7 @@ def test_mosi_entropy_is_that_of_the_mean_probability(runs):
 
 def test_mosi_feature_tests_cover_every_feature_and_contrast(runs):
     tests = tables.read(runs / "mosi" / "artifacts", "feature_tests")
-    assert len(tests) == 6 * 3
+    assert tests["family"].value_counts().to_dict() == {"audio": 6 * 3, "text": 5 * 3}
     small = tests[(tests["n_1"] < 5) | (tests["n_2"] < 5)]
     assert small["p"].isna().all()
     assert tests["p_holm"].dropna().ge(tests["p"].dropna()).all()
@@ -167,3 +169,25 @@ def test_two_runs_give_the_same_bytes(runs, data, tmp_path, monkeypatch):
         assert path.read_bytes() == (runs / "mosi" / "artifacts" / path.name).read_bytes(), (
             path.name
         )
+
+
+def test_empspeech_split_gives_the_recording_away(runs):
+    artifacts = runs / "empspeech" / "artifacts"
+    accuracy = tables.read(artifacts, "split_accuracy").set_index(["features", "folds"])["accuracy"]
+    assert accuracy["recording only", "random"] > 0.75  # planted: labels follow recordings
+    assert accuracy["recording only", "grouped"] < 0.65
+    gain = tables.read(artifacts, "split_gain").set_index("features")["random minus grouped"]
+    both = accuracy["TF-IDF", "random"] - accuracy["TF-IDF", "grouped"]
+    assert gain["TF-IDF"] == pytest.approx(both)
+    skill = tables.read(artifacts, "within_between").set_index(["features", "folds", "measure"])
+    assert skill.loc[("recording only", "random", "share_between"), "value"] > 0.9
+
+
+def test_mosi_choices_are_made_one_at_a_time(runs):
+    effects = tables.read(runs / "mosi" / "artifacts", "choices")
+    assert "random folds" in set(effects["choice"])  # published features need no fine-tuned folds
+    pooled = effects.set_index(["choice", "number"])["n"]
+    test_only = pooled["as in chapter 03", "accuracy of fusion"]
+    assert (
+        pooled["validation clips pooled in", "accuracy of fusion"] == test_only
+    )  # every clip is both

@@ -403,6 +403,24 @@ def test_bad_sound_is_a_row_with_status_and_reason(tmp_path):
     assert table["status"].iloc[-1] == "missing"
 
 
+def test_every_broken_sound_of_the_fixture_is_a_row():
+    """Oracle: broken/expected.csv, and how make_broken.py made the sounds."""
+    broken = Path(__file__).parents[1] / "fixture/broken"
+    expected = pd.read_csv(broken / "expected.csv").query("read_by == 'audio'")
+    expected = expected.set_index("file")["status"]
+    # These can be read. Noise has no pitch; in one of two channels, it hides that of the other.
+    expected[["unvoiced.flac", "stereo.flac"]] = "unvoiced"
+    manifest = pd.DataFrame({"clip_id": expected.index, "audio_path": expected.index})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # no warning storm
+        table = acoustics.extract(manifest.assign(n_tokens=3), root=broken, progress=False)
+    table = table.set_index("clip_id")
+    pd.testing.assert_series_equal(table["status"], expected, check_names=False)
+    assert (table.loc[table["status"] != "ok", "reason"] != "").all()
+    assert table.loc["rate_8k.wav", "mean_pitch"] == pytest.approx(150, abs=0.01)
+    assert "DC offset" in table.loc["dc_offset.flac", "reason"]
+
+
 def test_dc_offset_is_remarked_on_and_can_be_subtracted(tmp_path):
     clean = measure(save(tmp_path, "clean", voice(), subtype="DOUBLE"))
     offset = save(tmp_path, "offset", voice() + 0.2, subtype="DOUBLE")

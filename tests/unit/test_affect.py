@@ -13,9 +13,8 @@ from empdis_utils import affect
 LABELS = ("arousal", "dominance", "valence")  # the order of the published checkpoint
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("affect")
+def tiny_checkpoint(folder):
+    """A folder in the layout of the published model, 100 kB, with random weights: no meaning."""
     torch.manual_seed(0)
     config = Wav2Vec2Config(
         hidden_size=16,
@@ -36,6 +35,11 @@ def checkpoint(tmp_path_factory):
     affect.AffectModel(config).save_pretrained(folder)
     Wav2Vec2FeatureExtractor(do_normalize=True).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    return tiny_checkpoint(tmp_path_factory.mktemp("affect"))
 
 
 @pytest.fixture
@@ -128,3 +132,16 @@ def test_bad_sound_is_a_row(checkpoint, sound, tmp_path):
     assert table.columns.tolist() == ["clip_id", *affect.DIMENSIONS, "status", "reason"]
     assert table["status"].tolist() == ["silent", "ok", "too_short", "missing"]
     assert table["valence"].notna().tolist() == [False, True, False, False]
+
+
+def test_cached_scores_are_used_until_the_weights_change(checkpoint, sound, tmp_path, monkeypatch):
+    other = tmp_path / "other"
+    other.mkdir()
+    other = copied(checkpoint, other, lambda w: w | {"classifier.out_proj.bias": np.ones(3, "f4")})
+    cache = tmp_path / "cache"
+    first = affect.extract([sound], checkpoint, progress=False, cache_dir=cache)
+    changed = affect.extract([sound], other, progress=False, cache_dir=cache)
+    assert (changed["valence"] > first["valence"] + 0.5).all() and len(list(cache.iterdir())) == 2
+    monkeypatch.setattr(affect, "load_audio", None)  # a call would fail
+    again = affect.extract([sound], checkpoint, progress=False, cache_dir=cache)
+    pd.testing.assert_frame_equal(again, first)

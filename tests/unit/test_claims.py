@@ -97,7 +97,7 @@ def test_missing_runs_tables_columns_and_rows_are_not_testable(tmp_path):
     tables.write(frame, folder, "t")
     assert one(test, tmp_path)["note"] == "2 rows with a = 1"
     found = one({**test, "where": {"a": [2, 3]}}, tmp_path)
-    assert found["verdict"] == "supported" and found["n"] == 7 and found["chapter"] == "03"
+    assert found["verdict"] == "supported" and found["n"] == 7 and found["link"] == "03.html"
 
 
 def test_a_row_without_interval_is_too_little_data(tmp_path):
@@ -292,7 +292,7 @@ def test_vote_entropy_gap(tmp_path):
 def test_later_tests_are_tried_when_the_first_lacks_its_table(run):
     both = [
         {"measure": "vote_entropy_gap", "plus": ["red"], "minus": ["blue"], "chapter": "a"},
-        {"measure": "gate_range", "chapter": "b"},
+        {"measure": "gate_range", "chapter": "b", "figure": "fig-x"},
     ]
     row = claims.evaluate([claim(None, tests=both)], run, ["run"]).iloc[0]
-    assert row["verdict"] == "supported" and row["chapter"] == "b"
+    assert row["verdict"] == "supported" and row["link"] == "b.html#run-fig-x"

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import zero_one_loss
 
 from empdis_utils import disagreement, stats
+from empdis_utils.uncertainty import predictive_entropy
 
 FULL = "text+audio+video"
 
@@ -154,7 +155,7 @@ def test_any_model_names_do():
     assert frame["modality"].unique().tolist() == ["bert"]
     assert frame["quadrant"].tolist() == ["green", "blue"] * 2
     assert frame["clip_id"].tolist() == ["7", "8"] * 2
-    with pytest.raises(ValueError, match="pass its inputs. Have: all"):
+    with pytest.raises(ValueError, match="cannot tell which model it is.*Have: all"):
         disagreement.quadrants(data, unimodal_source="mine", fusion_source="mine")
 
 
@@ -359,6 +360,155 @@ def test_stability_counts_clips_that_ever_change():
                 assert rows.loc[name, "n_changed"] == inside.sum()
     one = disagreement.stability(disagreement.quadrants(data[data["seed"] == 42]))
     assert (one["note"] == "one seed").all() and one["share"].isna().all()
+
+
+# ----------------------------------------------------------- compared, ensemble, flips, choices
+
+
+def test_a_model_called_fusion_is_fusion_and_others_are_named_in_the_error():
+    y = [0, 1, 0, 1, 1]
+    named = table({"voice": [0.2] * 5, "face": [0.6] * 5, "fusion": [0.7] * 5}, y, source="given")
+    who = dict(unimodal_source="given", fusion_source="given")
+    frame = disagreement.compared(named, **who)
+    assert dict(zip(frame["inputs"], frame["role"], strict=True)) == {
+        "voice": "unimodal", "face": "unimodal", "fusion": "fusion",
+    }  # fmt: skip
+    other = named.replace({"inputs": {"fusion": "both"}})
+    with pytest.raises(ValueError, match=r"FUSION=NAME.*Have: both \(given\), face"):
+        disagreement.compared(other, **who)
+    frame = disagreement.compared(other, fusion="both", **who)
+    assert frame.loc[frame["role"] == "fusion", "inputs"].unique().tolist() == ["both"]
+
+
+def test_compared_keeps_columns_and_leaves_other_models_out():
+    data, _ = synthetic(n=8)
+    more = pd.concat([data, data[data["inputs"] == FULL].assign(inputs="text+audio")])
+    frame = disagreement.compared(more)
+    pd.testing.assert_frame_equal(
+        frame.drop(columns="role"), data.reset_index(drop=True), check_dtype=False
+    )
+
+
+def test_ensemble_is_the_mean_over_seeds_with_its_margin():
+    """Oracle: by hand; with two classes the margin is the distance from 0.5."""
+    data = table({"text": [[0.2, 0.9], [0.4, 0.5]], FULL: [[0.5, 0.5]] * 2}, [0, 1], seeds=(1, 2))
+    frame = disagreement.ensemble(data).set_index(["inputs", "clip_id"])
+    assert frame.loc["text", "p_1"].tolist() == pytest.approx([0.3, 0.7])
+    assert frame.loc["text", "margin"].tolist() == pytest.approx([0.2, 0.2])
+    assert frame.loc["text", "predicted"].tolist() == [0, 1]
+    assert frame.loc[FULL, "predicted"].tolist() == [0, 0]
+    three = data.assign(p_0=0.5, p_1=0.3, p_2=0.2)
+    assert np.allclose(disagreement.ensemble(three)["margin"], 0.1)
+
+
+def test_flips_have_the_means_of_the_rates():
+    """Oracle: `pairwise_disagreement` and `seed_disagreement`, which scikit-learn checks."""
+    data, _ = synthetic(n=30)
+    frame = disagreement.flips(data)
+    pairs = disagreement.pairwise_disagreement(data).query("seed == 'mean' and b == @FULL")
+    expected = pairs.set_index("a")["rate"]
+    assert frame.groupby("modality")["differs"].mean().to_dict() == pytest.approx(
+        expected.to_dict()
+    )
+    itself = disagreement.seed_disagreement(data[data["inputs"] == FULL]).iloc[-1]["rate"]
+    assert np.allclose(frame.groupby("modality")["self_differs"].mean(), itself)
+    labels = data.groupby(["inputs", "clip_id"])["p"].mean().unstack(0) > 0.5
+    for modality, part in frame.groupby("modality"):
+        moved = (labels[modality] != labels[FULL])[part["clip_id"]]
+        assert part["ensemble_differs"].tolist() == moved.tolist()
+    one = disagreement.flips(data[data["seed"] == 42])
+    assert one["self_differs"].isna().all() and one["differs"].isin([0, 1]).all()
+
+
+def test_count_quadrants_keeps_empty_ones_and_resamples_recordings():
+    """Oracle: value counts, and `bootstrap_ci` of each indicator."""
+    data, recordings = synthetic()
+    frame = disagreement.quadrants(data)
+    counts = disagreement.count_quadrants(frame, groups=recordings, n_boot=300, seed=3)
+    for modality, part in frame.query("seed == 'ensemble'").groupby("modality"):
+        rows = counts[counts["modality"] == modality].set_index("quadrant")
+        assert list(rows.index) == [*disagreement.QUADRANTS, "red+green"]
+        assert rows["n"].iloc[:4].sum() == len(part)
+        conflict = part["quadrant"].isin(["red", "green"])
+        assert rows.loc["red+green", "n"] == conflict.sum()
+        expected = stats.bootstrap_ci(
+            conflict.to_numpy(float),
+            groups=recordings[part["clip_id"]].to_numpy(),
+            n_boot=300,
+            seed=3,
+        )
+        got = rows.loc["red+green", ["share", "ci_low", "ci_high"]].astype(float)
+        assert tuple(got) == pytest.approx(expected)
+    agreed = table({"text": [0.9] * 6, "fusion": [0.8] * 6}, [1, 1, 1, 1, 1, 0])
+    rows = disagreement.count_quadrants(disagreement.quadrants(agreed)).set_index("quadrant")
+    assert rows["n"].to_dict() == {"blue": 5, "red": 0, "green": 0, "yellow": 1, "red+green": 0}
+    assert rows.loc["red", "note"] == "too few (n=0)" and rows.loc["red", "share"] == 0
+    assert rows.loc["red", ["ci_low", "ci_high"]].isna().all()
+    whole = disagreement.count_quadrants(disagreement.quadrants(agreed[agreed["y"] == 1]))
+    assert whole.set_index("quadrant").loc["blue", "note"] == "every clip"
+    one = disagreement.count_quadrants(disagreement.quadrants(agreed), groups=pd.Series(
+        "r", index=agreed["clip_id"].unique()
+    )).set_index("quadrant")  # fmt: skip
+    assert one.loc["blue", "note"] == "one recording" and np.isnan(one.loc["blue", "ci_low"])
+    few = disagreement.count_quadrants(disagreement.quadrants(agreed[agreed["clip_id"] < "clip03"]))
+    assert (few["note"].str.startswith("too few")).all() and few["ci_low"].isna().all()
+
+
+def test_choices_equal_the_separate_calls_and_name_what_is_missing():
+    """Oracle: `quadrants`, `count_quadrants` and `pairwise_disagreement`, one by one."""
+    data, recordings = synthetic()
+    heads = data[data["inputs"] != FULL].assign(source="finetuned", p=lambda t: 1 - t["p"])
+    both = pd.concat([data, heads[heads["seed"] != 44]])
+    how = dict(groups=recordings, n_boot=200)
+    frame = disagreement.choices(
+        {"test": both, "val": data},
+        thresholds=(0.5, 0.7),
+        unimodal_sources=("fusion", "finetuned"),
+        **how,
+    )
+    assert frame["note"].value_counts().to_dict() == {
+        "": 12, "2 of 3 seeds in common": 6, "no such predictions in this run": 1,
+    }  # fmt: skip
+    row = frame.query(
+        "clips == 'test' and unimodal == 'finetuned' and threshold == 0.7 and modality == 'audio'"
+    ).iloc[0]
+    used = both[both["seed"] != 44]
+    quadrants = disagreement.quadrants(used, threshold=0.7, unimodal_source="finetuned")
+    counts = disagreement.count_quadrants(quadrants, **how).query("modality == 'audio'")
+    assert row[list(disagreement.QUADRANTS)].tolist() == counts["n"].tolist()[:4]
+    assert row["conflict"] == counts["share"].iloc[-1]
+    models = disagreement.compared(used, unimodal_source="finetuned")
+    rates = disagreement.pairwise_disagreement(models, **how)
+    rate = rates.query("a == 'audio' and b == @FULL and seed == 'mean'").iloc[0]
+    assert row["disagreement"] == rate["rate"] and row["disagreement_low"] == rate["ci_low"]
+
+
+def test_three_classes_flow_through_every_table():
+    """Synthetic three-class predictions; oracle: argmax by hand, entropy at most ln 3."""
+    rng = np.random.default_rng(0)
+    n = 40
+    frames = []
+    for inputs in ("voice", "face", "fusion"):
+        p = rng.dirichlet(np.ones(3), n)
+        frames.append(
+            table({inputs: p[:, 1]}, np.arange(n) % 3, source="given").assign(
+                **{f"p_{k}": p[:, k] for k in range(3)}
+            )
+        )
+    data = pd.concat(frames, ignore_index=True)
+    who = dict(unimodal_source="given", fusion_source="given")
+    frame = disagreement.quadrants(data, **who)
+    said = data.assign(said=data[["p_0", "p_1", "p_2"]].to_numpy().argmax(axis=1))
+    right = (said["said"] == said["y"]).groupby([said["inputs"], said["clip_id"]]).first()
+    blue = frame.query("seed == 'ensemble' and quadrant == 'blue'")
+    for modality, part in blue.groupby("modality"):
+        both = right[modality] & right["fusion"]
+        assert set(part["clip_id"]) == set(both.index[both])
+    entropy = predictive_entropy(disagreement.ensemble(data)[["p_0", "p_1", "p_2"]].to_numpy())
+    assert (entropy <= np.log(3) + 1e-12).all()
+    assert disagreement.choices({"test": data}, unimodal_sources=["given"], fusion_source="given")[
+        "n"
+    ].tolist() == [n, n]
 
 
 # ----------------------------------------------------------------------- bad input

@@ -189,6 +189,33 @@ def test_bad_video_is_a_row_with_status_and_reason(black, tmp_path, recwarn):
     assert len(recwarn) == 0
 
 
+@needs_mediapipe
+def test_every_broken_video_of_the_fixture_is_a_row(recwarn):
+    """Oracle: broken/expected.csv, and how make_broken.py made the faces in them."""
+    broken = Path(__file__).parents[1] / "fixture/broken"
+    expected = pd.read_csv(broken / "expected.csv").query("read_by == 'video'")
+    expected = expected.set_index("file")["status"]
+    expected[["no_face.mp4", "black.mp4"]] = "no_face"  # they can be read, and that is in them
+    manifest = pd.DataFrame({"clip_id": expected.index, "video_path": expected.index})
+    table = run(manifest, root=broken).set_index("clip_id")
+    pd.testing.assert_series_equal(table["status"], expected, check_names=False)
+    assert (table["reason"] == "").equals(table["status"] == "ok")
+    assert table.loc["two_faces.mp4", "n_faces_max"] == 2
+    assert table.loc["one_frame.mp4", "n_frames"] == 1
+    assert 0 < table.loc["face_in_one_frame.mp4", "face_found"] < 1
+    assert len(recwarn) == 0
+
+
+def test_a_truncated_video_gives_the_frames_it_has(tmp_path):
+    """H.264 with B-frames: the decoder holds frames back when the file breaks off."""
+    broken = Path(__file__).parents[1] / "fixture/broken"
+    for path in (broken / "truncated_late.mp4", broken / "no_sound_stream.mp4"):
+        with av.open(str(path)) as container:
+            whole = container.streams.video[0].frames
+        n = len(list(faces._frames(path, None, 1280)))
+        assert 0 < n < whole if "truncated" in path.name else n == whole
+
+
 def test_frames_are_the_first_of_each_slot_of_time(black, tmp_path):
     """A variable frame rate: pictures numbered by their grey, at known times (ms)."""
     times = [0, 40, 80, 120, 1000, 1190, 1210, 1400, 3000]

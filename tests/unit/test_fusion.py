@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-from empdis_utils import fusion
+from empdis_utils import fusion, tables
 from empdis_utils.fusion import RECIPES, GatedAttentionFusion, ablate, fit, predict, shapley
 
 SMALL = RECIPES["release"] | {
@@ -449,6 +449,28 @@ def test_baselines_against_scikit_learn_and_by_hand(crossfitted):
         for c in (0.001, 0.01, 0.1, 1.0)
     ]
     assert sum(np.allclose(found, p[folds == 0], atol=1e-6) for p in candidates) == 1
+
+
+def test_clips_without_a_modality_keep_their_rows_in_every_table():
+    """Oracle: the counts. Scikit-learn refuses NaN; the schema checks the gates."""
+    emb, y, clip_id, groups, folds = synthetic()
+    emb["audio"][[3, 70]] = np.nan
+    predictions, gates = fusion.crossfit(
+        emb,
+        y,
+        clip_id,
+        folds,
+        groups=groups,
+        seeds=(1,),
+        keep=("val", "test"),
+        missing="zero",
+        **QUIET,
+    )
+    assert (predictions.query("split == 'test'").groupby("inputs").size() == 150).all()
+    lacking = tables.check(gates, "gates").query("gate != gate")
+    assert set(lacking["clip_id"]) == {"c003", "c070"} and set(lacking["modality"]) == {"audio"}
+    table = fusion.baselines(predictions, emb, y, clip_id)
+    assert (table.groupby("baseline")["p"].count() == 150).all()
 
 
 def test_even_votes_follow_the_mean_probability():

@@ -526,6 +526,45 @@ def test_mixed_model_says_why_not():
     assert status(np.where(first, np.nan, value), first, label, recording) == "too_few"
 
 
+def test_mixed_models_are_the_single_ones_of_each_feature_and_contrast():
+    features, quadrant, recording, label = nested(n_features=2)
+    features.iloc[::7, 1] = np.nan
+    shuffled = features.sample(frac=1, random_state=0).reset_index(names="clip_id")
+    table = stats.mixed_models(shuffled, quadrant, y=label, groups=recording)
+    assert len(table) == 6 and (table["status"] == "ok").all()
+    for row in table.itertuples():
+        one, two = row.contrast.split("-")
+        keep = quadrant.isin([one, two])
+        alone = stats.mixed_model(
+            features.loc[keep, row.feature], quadrant[keep] == one, label[keep], recording[keep]
+        ).iloc[0]
+        assert (row.n_1, row.n_2) == (alone.n_1, alone.n_2)
+        assert (row.coef, row.p) == pytest.approx((alone.coef, alone.p), rel=1e-6)
+    unadjusted = stats.mixed_models(shuffled, quadrant, y=None, groups=recording)
+    assert not np.allclose(unadjusted["coef"], table["coef"])
+
+
+def test_group_means_equal_pandas_and_the_cluster_bootstrap():
+    features, quadrant, recording, _ = nested(n_features=2)
+    features.iloc[::5, 0] = np.nan
+    features["none"] = np.nan
+    table = stats.group_means(features, quadrant, groups=recording, n_boot=300)
+    table = table.set_index(["feature", "quadrant"])
+    expected = features.groupby(quadrant).agg(["mean", "count"])
+    for (name, label), row in table.iterrows():
+        if name == "none":
+            assert row["n"] == 0 and row[["mean", "ci_low", "ci_high"]].isna().all()
+            continue
+        mean, n = expected.loc[label, name]
+        assert (row["mean"], row["n"]) == (pytest.approx(mean), n)
+        keep = (quadrant == label) & features[name].notna()
+        interval = stats.bootstrap_ci(
+            features.loc[keep, name].to_numpy(), groups=recording[keep].to_numpy(), n_boot=300
+        )[1:]
+        assert (row["ci_low"], row["ci_high"]) == pytest.approx(interval)
+        assert row["recordings"] == recording[keep].nunique()
+
+
 def test_wilson_interval():
     """Oracle: the closed form, Wilson (1927)."""
     k, n, z = 52, 154, sps.norm.ppf(0.975)
