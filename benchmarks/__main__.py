@@ -8,7 +8,7 @@ from pathlib import Path
 from empdis_utils import run
 
 HERE = Path(__file__).parent
-PARTS = ("bench_flow", "bench_stats", "bench_features")
+PARTS = ("bench_flow", "bench_stats", "bench_features", "bench_encoders")
 
 
 def main():

@@ -1,4 +1,4 @@
-"""Do people agree: coefficients, intervals over recordings, and the sample that people judge.
+"""Do people agree: coefficients, and intervals that resample recordings.
 
 Ratings come in two shapes. *Judgments*: a long table with one row per answer (`annotator`,
 `clip_id`, `judgment`, and `modality`, `round` where they exist). *Counts*: an array [n_clips, k] of
@@ -9,12 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import optimize, sparse, stats
+from scipy import stats
 
-from empdis_utils.tables import QUADRANTS, SCHEMAS
+# Part of this module's public names.
+from empdis_utils.annotation_sample import sample_for_annotation as sample_for_annotation
+from empdis_utils.tables import SCHEMAS
 
 JUDGMENTS = ("neutral", "empathetic")
-MODALITIES = ("text", "audio", "video")
 KAPPA = list(SCHEMAS["kappa"].columns)
 MIN_RECORDINGS = 6
 
@@ -710,45 +711,57 @@ def delta_between_rounds(
     -------
     DataFrame
         The columns of `by`, subset, n, n_recordings, kappa_1, kappa_2, delta, ci_low, ci_high,
-        p_permutation, reason. Only clips that both annotators judged in both rounds enter, so
-        kappa_1 and kappa_2 can differ from `agreement_table` when some are missing. p is not
-        corrected: correct it within the family that you declare.
+        p_permutation, reason. Cohen's kappa for two annotators, Fleiss' for more. Only clips that
+        two annotators or more judged in both rounds enter, so kappa_1 and kappa_2 can differ from
+        `agreement_table` when some are missing. p is not corrected: correct it within the family
+        that you declare.
 
     Raises
     ------
     ValueError
-        Not two annotators, and as `agreement_table`.
+        One annotator, and as `agreement_table`.
 
     Notes
     -----
     Paper, Tables 6 and 7, column Δ, which come without interval or test. See `difference`.
     """
     names = sorted(annotations["annotator"].unique())
-    if len(names) != 2:
+    if len(names) < 2:
         raise ValueError(f"two annotators needed, not {len(names)} {names}")
+    statistic = "cohen_kappa" if len(names) == 2 else "fleiss_kappa"
     rows = []
     for subset, clips in (subsets or {"all": None}).items():
         part = annotations
         if clips is not None:
             part = part[part["clip_id"].isin(set(clips))]
         for key, cell in _cells(part, by):
-            first, second = (r.reindex(columns=names) for r in _two_rounds(cell))
-            whole = first.notna().all(axis=1) & second.notna().all(axis=1)
-            first, second = first[whole], second[whole]
+            rounds = [r.reindex(columns=names) for r in _two_rounds(cell)]
+            whole = np.logical_and(*(r.notna().sum(axis=1) >= 2 for r in rounds))
+            rounds = [r[whole] for r in rounds]
             items = cell.drop_duplicates(["clip_id", "modality"])
-            items = first.index.to_frame(index=False).merge(items, on=["clip_id", "modality"])
-            result = difference(
-                first, second, _groups_of(items, groups), "cohen_kappa", n_boot, n_perm, seed
-            )
+            items = rounds[0].index.to_frame(index=False).merge(items, on=["clip_id", "modality"])
+            if statistic == "fleiss_kappa":
+                rounds = [_votes_of(r) for r in rounds]
+            result = difference(*rounds, _groups_of(items, groups), statistic, n_boot, n_perm, seed)
+            kappas = [_estimate(r, statistic) for r in rounds]
             rows.append(
                 dict(zip(by, key, strict=True))
                 | {"subset": subset, "n": result.n, "n_recordings": result.n_recordings}
-                | {"kappa_1": cohen_kappa(first[names[0]], first[names[1]])}
-                | {"kappa_2": cohen_kappa(second[names[0]], second[names[1]])}
+                | {"kappa_1": kappas[0], "kappa_2": kappas[1]}
                 | {"delta": result.estimate, "ci_low": result.ci_low, "ci_high": result.ci_high}
                 | {"p_permutation": result.p_permutation, "reason": result.reason}
             )
     return pd.DataFrame(rows)
+
+
+def _estimate(ratings, statistic):
+    moments, function, _ = _moments(ratings, statistic)
+    return float(_evaluate(function, moments.sum(axis=0)))
+
+
+def _votes_of(answers):
+    """Counts [n_items, 2] of answers [n_items, annotators]."""
+    return pd.DataFrame({j: (answers == j).sum(axis=1) for j in JUDGMENTS})
 
 
 def movement(annotations, labels, by=("annotator", "modality"), *, groups, n_boot=2000, seed=42):
@@ -896,6 +909,34 @@ def soft_labels(counts):
     )
 
 
+def split_votes(counts, seed=42):
+    """Two halves of the votes of each clip, drawn at random without replacement.
+
+    What one half decides (which quadrant a clip is in) can then be held against the other half,
+    which had no part in it.
+
+    Parameters
+    ----------
+    counts : DataFrame or array [n_clips, k]
+    seed : int
+
+    Returns
+    -------
+    one, other : DataFrame [n_clips, k]
+        They add up to `counts`; with an odd number of votes `other` has one more.
+
+    Notes
+    -----
+    Multivariate hypergeometric: every vote is equally likely to fall into either half.
+    """
+    frame = pd.DataFrame(counts)
+    votes = _counts(frame).astype(int)
+    rng = np.random.default_rng(seed)
+    half = [rng.multivariate_hypergeometric(v, v.sum() // 2, method="marginals") for v in votes]
+    one = pd.DataFrame(np.array(half).reshape(votes.shape), frame.index, frame.columns)
+    return one, pd.DataFrame(votes - one.to_numpy(), frame.index, frame.columns)
+
+
 def people_quadrants(counts_unimodal, counts_multimodal, y):
     """Quadrants made of people: is the majority right from one modality, and from all?
 
@@ -968,127 +1009,3 @@ def people_quadrants(counts_unimodal, counts_multimodal, y):
         [empty, tied], ["a side has no votes", "the label shares the most votes"], ""
     )
     return out
-
-
-# ---------------------------------------------------------------- the sample
-
-
-def sample_for_annotation(quadrants, manifest, per_cell=17, seed=42):
-    """Draw the clips that people will judge: `per_cell` for each quadrant of each modality.
-
-    Parameters
-    ----------
-    quadrants : DataFrame
-        The table `quadrants` with one row per clip and modality (one seed, or the ensemble).
-    manifest : DataFrame
-        clip_id, dialog_id.
-    per_cell : int
-        17 × 4 quadrants × 3 modalities = 204, as in the paper (section 4).
-    seed : int
-
-    Returns
-    -------
-    sample : DataFrame
-        clip_id, dialog_id, modality, quadrant, repeated (True where the clip also stands in
-        another cell), sorted by modality, quadrant and clip_id. `annotation_order` shuffles it.
-    shortfalls : DataFrame
-        modality, quadrant, wanted, available, sampled, missing: one row per cell with fewer than
-        `per_cell` clips. Empty when there is none. Nothing is filled up from elsewhere.
-
-    Raises
-    ------
-    ValueError
-        More than one row per clip and modality, or a clip that the manifest does not know.
-
-    Notes
-    -----
-    One minimum-cost flow, solved as a linear program (`scipy.optimize.linprog`; a vertex of it is
-    whole-numbered). Goals in this order: fill the cells; no clip in two cells; recordings evenly
-    within each cell (the k-th clip of a recording costs k); chance.
-    """
-    double = quadrants.duplicated(["clip_id", "modality"])
-    if double.any():
-        seeds = sorted(quadrants["seed"].unique()) if "seed" in quadrants else []
-        raise ValueError(
-            f"{double.sum()} rows repeat a clip and modality: choose one of the seeds {seeds} first"
-        )
-    frame = quadrants[["clip_id", "modality", "quadrant"]].merge(
-        manifest[["clip_id", "dialog_id"]].drop_duplicates(), on="clip_id", how="left"
-    )
-    if frame["dialog_id"].isna().any():
-        lost = frame.loc[frame["dialog_id"].isna(), "clip_id"].iloc[0]
-        raise ValueError(f"clip {lost!r} is in the quadrants but not in the manifest")
-    frame = frame.sort_values(["modality", "quadrant", "clip_id"], ignore_index=True)
-    frame = frame[_choose(frame, per_cell, np.random.default_rng(seed))]
-    frame = frame.assign(repeated=frame["clip_id"].duplicated(keep=False)).reset_index(drop=True)
-
-    known = [m for m in MODALITIES if m in set(quadrants["modality"])]
-    known += sorted(set(quadrants["modality"]) - set(MODALITIES))
-    cells = pd.MultiIndex.from_product([known, QUADRANTS], names=["modality", "quadrant"])
-    count = [
-        t.groupby(["modality", "quadrant"]).size().reindex(cells, fill_value=0)
-        for t in (quadrants, frame)
-    ]
-    report = pd.DataFrame({"wanted": per_cell, "available": count[0], "sampled": count[1]})
-    report["missing"] = report["wanted"] - report["sampled"]
-    return frame, report[report["missing"] > 0].reset_index()
-
-
-def _choose(frame, per_cell, rng):
-    """Mask of the chosen rows; the program of `sample_for_annotation`."""
-
-    def incidence(*keys):
-        codes = frame.groupby(list(keys), sort=False).ngroup().to_numpy()
-        return sparse.csr_array((np.ones(n), (codes, np.arange(n)))), np.bincount(codes)
-
-    n = len(frame)
-    if n == 0 or per_cell == 0:
-        return np.zeros(n, bool)
-    cells, _ = incidence("modality", "quadrant")
-    clips, in_cells = incidence("clip_id")
-    nests, sizes = incidence("modality", "quadrant", "dialog_id")
-    # The k-th clip of a recording in a cell takes one of the steps 1, 2, ..., cheapest first.
-    owner = np.repeat(np.arange(len(sizes)), sizes)
-    step = np.arange(n) - np.repeat(np.cumsum(sizes) - sizes, sizes) + 1
-    taken = sparse.csr_array((np.ones(n), (owner, np.arange(n))))
-    most = per_cell * cells.shape[0]
-    repeat = most * per_cell + 1  # more than all steps together
-    fill = repeat * (most + 1)  # more than all repeats together
-    result = optimize.linprog(
-        np.concatenate([rng.random(n) / 2 - fill, np.full(len(in_cells), repeat), step]),
-        A_ub=sparse.block_array(
-            [
-                [cells, None, None],
-                [clips, -sparse.eye_array(len(in_cells)), None],
-                [nests, None, -taken],
-            ],
-            format="csc",
-        ),
-        b_ub=np.repeat([per_cell, 1, 0], [cells.shape[0], len(in_cells), len(sizes)]),
-        bounds=np.array([[0, 1]] * n + [[0, np.inf]] * len(in_cells) + [[0, 1]] * n),
-        method="highs-ds",
-    )
-    return result.x[:n] > 0.5
-
-
-def annotation_order(sample, annotator, seed=42):
-    """The sample as one annotator meets it: shuffled, with the quadrant hidden.
-
-    Parameters
-    ----------
-    sample : DataFrame
-        From `sample_for_annotation`.
-    annotator : str
-        Pseudonym; each has an order of their own, the same on every call.
-    seed : int
-
-    Returns
-    -------
-    DataFrame
-        position (1, 2, ...), clip_id, modality.
-    """
-    items = sample[["clip_id", "modality"]].sort_values(["clip_id", "modality"])
-    rng = np.random.default_rng([seed, *annotator.encode()])
-    items = items.iloc[rng.permutation(len(items))].reset_index(drop=True)
-    items.insert(0, "position", np.arange(1, len(items) + 1))
-    return items

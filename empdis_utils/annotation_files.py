@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from empdis_utils.agreement import JUDGMENTS, MODALITIES
-from empdis_utils.tables import SCHEMAS
+from empdis_utils.agreement import JUDGMENTS
+from empdis_utils.tables import MODALITIES, SCHEMAS
 
 COLUMNS = list(SCHEMAS["annotations"].columns)
+OPTIONAL = ("seconds",)  # time per answer: may be in a file, is not in the table
 
 
 def read_annotations(paths, clips=None, judgments=JUDGMENTS):
@@ -19,7 +20,7 @@ def read_annotations(paths, clips=None, judgments=JUDGMENTS):
     Parameters
     ----------
     paths : path or sequence of paths
-        One file per annotator, columns of the table `annotations`.
+        One file per annotator, columns of the table `annotations`, and `seconds` if it is there.
     clips : collection of str, or DataFrame, optional
         The clips that were to be judged; a DataFrame with clip_id and modality (the sample) also
         checks their pairing.
@@ -114,7 +115,7 @@ def _read_one(path, clips, judgments):
         body = max(len(lines) - 1, 0)
         problems.append(_problem(file, 1, f"{what}: none of its {body} lines read", False))
         return [], problems
-    if extra := [h for h in header if h not in COLUMNS]:
+    if extra := [h for h in header if h not in (*COLUMNS, *OPTIONAL)]:
         problems.append(_problem(file, 1, f"unknown columns {extra}: not read", True))
     rows, name = [], None
     for fields in reader:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 import transformers
+from torch.nn.utils import parametrize
 from transformers import (
     AutoConfig,
     AutoFeatureExtractor,
@@ -124,16 +125,31 @@ def load(name, checkpoint=None, *, n_classes=2, revision=None):
     OSError
         A hub id that is neither cached nor can be downloaded.
     """
-    if name not in ENCODERS:
-        raise ValueError(f"There is no encoder {name!r}; choose one of {', '.join(ENCODERS)}.")
+    config = find(name, checkpoint, revision=revision)
     encoder = ENCODERS[name]
     source = _source(encoder, checkpoint)
     with quiet():
-        config = _config(encoder, source, revision)
         model = _model(encoder, source, config, n_classes, revision)
         processor = _processor(encoder, source, revision)
     layers(encoder, model)  # fails here rather than in training
+    _fold_weight_norm(model)
     return model.eval(), processor
+
+
+def find(name, checkpoint=None, *, revision=None):
+    """Configuration of what `load` would load; the weights are neither read nor downloaded.
+
+    Parameters, errors
+        As in `load`.
+
+    Returns
+    -------
+    transformers.PreTrainedConfig
+    """
+    if name not in ENCODERS:
+        raise ValueError(f"There is no encoder {name!r}; choose one of {', '.join(ENCODERS)}.")
+    with quiet():
+        return _config(ENCODERS[name], _source(ENCODERS[name], checkpoint), revision)
 
 
 def layers(encoder, model):
@@ -208,6 +224,31 @@ def inputs(processor, modality, items, *, rescale_twice=False):
     return dict(batch)
 
 
+def sentence_embeddings(checkpoint, texts, batch_size=64):
+    """Frozen sentence embeddings, as the checkpoint's own pooling makes them.
+
+    Parameters
+    ----------
+    checkpoint : str or Path
+        As in `load`: hub id, folder, or ``package:NAME``. A sentence-transformers model.
+    texts : list of str
+        Empty texts are embedded as such.
+
+    Returns
+    -------
+    float32 array [n, d]
+
+    Notes
+    -----
+    `SentenceTransformer.encode` of the library sentence-transformers, on the CPU.
+    """
+    from sentence_transformers import SentenceTransformer  # slow to import
+
+    with quiet():
+        model = SentenceTransformer(str(_source(ENCODERS["auto"], checkpoint)), device="cpu")
+        return model.encode(list(texts), batch_size=batch_size, show_progress_bar=False)
+
+
 def _source(encoder, checkpoint):
     """A local folder as Path, or a hub id as str."""
     checkpoint = checkpoint or encoder.hub_id
@@ -279,6 +320,15 @@ def _model(encoder, source, config, n_classes, revision):
         raise ValueError(f"{source} lacks weights of the encoder itself, for example {trunk[0]}.")
     model.new_parameters = sorted(new)
     return model
+
+
+def _fold_weight_norm(model):
+    """The audio encoders' position convolution is frozen; folded, it can go to other processes."""
+    for module in list(model.modules()):
+        if parametrize.is_parametrized(module):
+            for name in list(module.parametrizations):
+                parametrize.remove_parametrizations(module, name)
+            module._load_state_dict_pre_hooks.clear()  # weight norm's, for older checkpoints
 
 
 def _processor(encoder, source, revision):

@@ -162,7 +162,7 @@ one modality across, fusion up. The table below counts its quadrants."></div>
 
 
 def figure(data, modality, seed, threshold=0.5):
-    """One choice of the explorer as a Plotly figure: a trace per quadrant, in the book's colours."""
+    """One choice of the explorer as a Plotly figure, a trace for each quadrant."""
     import plotly.graph_objects as go
 
     one, both = (np.array(v, float) for v in data["conf"][modality][seed])

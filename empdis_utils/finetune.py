@@ -1,269 +1,45 @@
 """Fine-tune the last layers of an encoder on cached activations of its frozen trunk.
 
-The paper trains the classifier and the last two transformer layers and freezes the rest (section 3,
-appendix B.1). What is frozen gives the same activations in every epoch and for every seed, so it
-runs once per clip; `finetune` starts from what enters the first trained layer.
+One fit is short and small, so several processes share out whole fits rather than batches: with
+joblib on one machine, or with `accelerate launch` on several GPUs. Which process did a fit changes
+nothing in it. A fit whose activations are on disk is kept there, too: killed, it goes on from its
+last epoch; finished, it is read.
 
-The trained part (`Tail`) is the real transformers model with the modules before that layer replaced
-by pass-throughs: attention masks, relative positions, norms, pooling and head are its own code. It
-has the usual `forward(**batch, labels=...)`, so any training loop for such models can drive it.
+    accelerate launch --num_processes 4 -m empdis_utils.finetune PROFILE
+
+runs the fits of chapter 02 of a profile on four GPUs; the chapter then finds them.
 """
 
+import argparse
 import contextlib
 import copy
 import hashlib
 import json
-import os
+import resource
+import sys
+import time
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
-from operator import attrgetter
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import torch
-import transformers
-from joblib import Parallel, delayed
-from safetensors import safe_open
-from safetensors.torch import save_file
+from accelerate import Accelerator, PartialState
+from accelerate.state import AcceleratorState
+from joblib import delayed
 from sklearn.model_selection import GroupShuffleSplit
-from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
-from . import encoders
+from . import encoders, media, run, splits, tables
+from .disk_cache import default_directory
+from .per_clip import parallel
+from .trunk_cache import cache_trunk, cache_trunks, fits_in_memory  # noqa: F401 - cache_trunk
 
 SEEDS = (42, 43, 44, 45, 46)
-
-_MAIN_INPUT = {"text": "inputs_embeds", "audio": "input_values", "video": "pixel_values"}
-
-
-class Tail(torch.nn.Module):
-    """The trainable end of an encoder: its last layers, what follows them, and its head.
-
-    Parameters
-    ----------
-    name : str
-        Key of `encoders.ENCODERS`.
-    model : transformers.PreTrainedModel
-        From `encoders.load`. It is copied, not changed.
-    n_layers : int
-        Trained transformer layers, from the end.
-    whole : bool
-        Keep the frozen trunk, too: then batches hold the model's own inputs.
-    head : str
-        "classifier" trains the modules of that name, as released: the audio encoders' projector
-        and DeBERTa's pooler then stay as drawn. "all" trains everything outside the base model.
-    """
-
-    def __init__(self, name, model, *, n_layers=2, whole=False, head="classifier"):
-        super().__init__()
-        self.encoder = encoders.ENCODERS[name]
-        path = encoders.layers_path(self.encoder, model)
-        n = len(attrgetter(path)(model))
-        if not 0 < n_layers < n:
-            raise ValueError(f"n_layers is {n_layers}; the model has {n}, so give 1 to {n - 1}.")
-        self.model = copy.deepcopy(model) if whole else _without_trunk(model, path, n_layers)
-        self.model.new_parameters = model.new_parameters
-        self.whole = whole
-        layers = attrgetter(path)(self.model)
-        _freeze(self.model, [f"{path}.{i}." for i in range(len(layers))[-n_layers:]], head)
-        self._last_hidden = None
-        layers[-1].register_forward_hook(self._keep_output)
-
-    def _keep_output(self, _module, _args, output):
-        self._last_hidden = output[0] if isinstance(output, tuple) else output
-
-    def forward(self, **batch):
-        """The model's output; in eval mode with `embedding` [b, d], read from the last layer."""
-        output = self.model(**batch)
-        hidden, self._last_hidden = self._last_hidden, None
-        if self.training:  # the audio encoders may have dropped the layer
-            return output
-        if self.encoder.readout == "first":
-            output["embedding"] = hidden[:, 0]
-        else:
-            output["embedding"] = self._mean(hidden, batch.get("attention_mask"))
-        return output
-
-    def _mean(self, hidden, mask):
-        if mask is None:
-            return hidden.mean(dim=1)
-        if self.encoder.modality == "audio":  # from samples to tokens
-            mask = self.model._get_feature_vector_attention_mask(hidden.shape[1], mask)
-        mask = mask[..., None].to(hidden.dtype)
-        return (hidden * mask).sum(dim=1) / mask.sum(dim=1)
-
-    def draw_new_parameters(self):
-        """Draw what the checkpoint did not hold from torch's global generator."""
-        new = set(self.model.new_parameters)
-        owners = {}
-        for key, parameter in self.model.named_parameters():
-            parameter._is_hf_initialized = key not in new
-            if key in new:
-                module = key.rpartition(".")[0]
-                owners[module] = self.model.get_submodule(module)
-        for module in owners.values():
-            self.model._init_weights(module)
-
-    def collate(self, clips):
-        """Pad clips, as they lie in a `TrunkCache`, to one batch.
-
-        Parameters
-        ----------
-        clips : list of dict of str to torch.Tensor
-            Per clip what enters the tail: `hidden` [tokens, d], or the model's own inputs.
-
-        Returns
-        -------
-        dict of str to torch.Tensor
-        """
-        if self.whole:
-            return _pad(clips)
-        hidden = [clip["hidden"].to(torch.float32) for clip in clips]
-        batch = {_MAIN_INPUT[self.encoder.modality]: pad_sequence(hidden, batch_first=True)}
-        if self.encoder.modality != "video":  # video clips all have the same number of tokens
-            lengths = torch.tensor([len(h) for h in hidden])
-            batch["attention_mask"] = (torch.arange(lengths.max()) < lengths[:, None]).long()
-        return batch
-
-
-def _freeze(model, layer_prefixes, head):
-    """Leave the named layers and the head trainable, nothing else."""
-    if head not in ("classifier", "all"):
-        raise ValueError(f"head is {head!r}; it must be 'classifier' or 'all'.")
-    base = model.base_model_prefix + "."
-    for key, parameter in model.named_parameters():
-        in_head = not key.startswith(base) if head == "all" else key.startswith("classifier.")
-        parameter.requires_grad_(in_head or key.startswith(tuple(layer_prefixes)))
-
-
-@dataclass
-class TrunkCache:
-    """What enters the trained layers, for every clip.
-
-    Attributes
-    ----------
-    tail : Tail
-        With the parameters of the checkpoint; `finetune` works on copies.
-    clips : sequence of (dict of str to torch.Tensor) or None
-        In the order of the items given; None for a clip that could not be read. Tensors in memory,
-        or memory-mapped files which are opened as they are needed.
-    status : pd.DataFrame
-        Columns status, reason; one row per item.
-    """
-
-    tail: Tail
-    clips: Sequence
-    status: pd.DataFrame
-
-    def __len__(self):
-        return len(self.status)
-
-    @property
-    def usable(self):
-        """bool [n]: the clip could be read."""
-        return (self.status["status"] == "ok").to_numpy()
-
-
-def cache_trunk(
-    name,
-    model,
-    processor,
-    items,
-    *,
-    n_layers=2,
-    head="classifier",
-    directory=None,
-    keys=None,
-    settings=None,
-    batch_size=8,
-    trunk_dropout=False,
-    rescale_twice=False,
-    progress=True,
-):
-    """Run the frozen trunk once over all clips.
-
-    Clips are batched with others of the same length only, so nothing is padded and a clip's
-    activations do not depend on its neighbours.
-
-    Parameters
-    ----------
-    name : str
-        Key of `encoders.ENCODERS`.
-    model, processor
-        From `encoders.load`.
-    items : sequence
-        Per clip what `encoders.inputs` takes, or a `media.Audio` or `media.Frames`, whose status
-        is kept. May read lazily: an item is asked for once, and not at all if its key is on disk.
-    n_layers : int
-        Transformer layers to train, from the end.
-    head : str
-        "classifier" (as released) or "all"; see `Tail`.
-    directory : str or Path, optional
-        Keep the activations there, one safetensors file per clip, instead of in memory. Existing
-        files are used. Memory then does not grow with the number of clips.
-    keys : sequence of str, optional
-        What identifies each clip, for example the SHA-256 of its file. Needed with `directory`.
-    settings : dict, optional
-        Whatever else the items depend on (seconds, frames, rate); part of the files' identity,
-        as are encoder, weights, processor, layers and the versions of torch and transformers.
-    batch_size : int
-        Most clips in one forward pass.
-    trunk_dropout : bool
-        The released way: nothing is run ahead; the cache holds the model's inputs and every epoch
-        runs the whole model, with dropout (and the audio encoders' SpecAugment) in its frozen part.
-    rescale_twice : bool
-        See `encoders.inputs`.
-    progress : bool
-        Show a progress bar.
-
-    Returns
-    -------
-    TrunkCache
-
-    Raises
-    ------
-    ValueError
-        `directory` without one key per item; `n_layers` out of range.
-    """
-    if directory is not None and (keys is None or len(keys) != len(items)):
-        raise ValueError("A cache directory needs one key per item, to name its file.")
-    tail = Tail(name, model, n_layers=n_layers, whole=trunk_dropout, head=head)
-    modality = tail.encoder.modality
-    store = [None] * len(items)
-    if directory is not None:
-        choices = [n_layers, trunk_dropout, rescale_twice, settings or {}]
-        identity = _identity(name, model, processor, choices)
-        store = _Files(Path(directory) / f"{name}-{identity}", keys)
-    status = [("ok", "")] * len(items)
-    waiting = {}
-
-    def flush(group):
-        batch = {key: torch.cat([clip[key] for _, clip in group]) for key in group[0][1]}
-        rows = [{key: value[i] for key, value in batch.items()} for i in range(len(group))]
-        if not trunk_dropout:
-            rows = [{"hidden": h} for h in _trunk(tail.encoder, model, n_layers, batch)]
-        for (i, _), row in zip(group, rows, strict=True):
-            store[i] = row
-
-    for i in tqdm(range(len(items)), desc=f"{name} trunk", disable=not progress, leave=False):
-        if directory is not None and i in store:
-            continue
-        item, status[i] = _item(items[i])
-        if item is None:
-            continue
-        clip = encoders.inputs(processor, modality, [item], rescale_twice=rescale_twice)
-        shape = next(iter(clip.values())).shape
-        group = waiting.setdefault(shape, [])
-        group.append((i, clip))
-        if len(group) == batch_size:
-            flush(waiting.pop(shape))
-        elif sum(map(len, waiting.values())) > 4 * batch_size:  # bounds what waits in memory
-            flush(waiting.pop(max(waiting, key=lambda shape: len(waiting[shape]))))
-    for group in waiting.values():
-        flush(group)
-    return TrunkCache(tail, store, pd.DataFrame(status, columns=["status", "reason"], dtype="str"))
+RELEASED_SEEDS = (42, 43, 44, 45)
 
 
 @dataclass
@@ -280,12 +56,16 @@ class FineTuned:
         Columns epoch (from 1), train_loss, val_accuracy (NaN without validation clips).
     epoch : int
         The epoch whose weights gave `p`.
+    cost : dict
+        Of the process that did the fit: cpu_s (processor seconds), wall_s, peak_mib (most memory
+        the process has had), hardware. From when it was done, if it was read from disk.
     """
 
     p: np.ndarray
     embeddings: np.ndarray
     history: pd.DataFrame
     epoch: int
+    cost: dict = field(default_factory=dict)
 
 
 def finetune(
@@ -302,11 +82,17 @@ def finetune(
     keep="best",
     release_quirks=False,
     patience=None,
+    precision="no",
+    accumulate=1,
+    length_groups=0,
+    resume=True,
+    checkpoint_every_s=60.0,
 ):
     """Train the last layers and the classifier; predict every clip.
 
     AdamW without schedule and cross-entropy, as in the release. Defaults are the paper's
-    (appendix B.1). The caller's random state is left alone.
+    (appendix B.1). Accelerate places the model on a GPU where there is one, and does the mixed
+    precision. The caller's random state is left alone.
 
     Parameters
     ----------
@@ -328,6 +114,19 @@ def finetune(
         Predictions from the best epoch but embeddings from the last, as released.
     patience : int, optional
         Stop after so many epochs without a better validation accuracy.
+    precision : str
+        "no" (float32), "bf16" or "fp16".
+    accumulate : int
+        Pieces that each batch is computed in, clips of like length together. The gradient is that
+        of the whole batch; it takes less memory and pads less.
+    length_groups : int
+        0: batches are drawn at random, as in the paper. k > 0: clips are shuffled, then sorted by
+        length within every k batches. That pads less, but changes which clips share a batch.
+    resume : bool
+        With a cache on disk: go on from the last checkpoint, and read a finished fit. Checkpoints
+        and results are known by clips, labels, settings and the code that makes them.
+    checkpoint_every_s : float
+        Least seconds between checkpoints; each is written after an epoch.
 
     Returns
     -------
@@ -337,6 +136,8 @@ def finetune(
     ------
     ValueError
         No usable training clip; a label outside the model's classes; a clip in `train` and `val`.
+    OSError, MemoryError
+        The disk of the cache is full; memory runs out. One sentence each.
     """
     y = np.asarray(y)
     train = _rows(train, cache)
@@ -346,38 +147,288 @@ def finetune(
     seen = np.concatenate([train, val])
     labels[seen] = torch.as_tensor(y[seen].astype(np.int64))
     _check(train, val, labels[seen], n_classes, keep)
+    settings = [epochs, batch_size, learning_rate, weight_decay, keep, release_quirks, patience]
+    settings += [precision, accumulate, length_groups, seed]
+    file = None
+    if resume and cache.identity:
+        file = _FitFile(cache, [train, val, labels[seen].numpy()], settings)
+    if file and (finished := file.finished()):
+        return finished
 
-    with _seeded(seed):
+    accelerator = _accelerator(precision)
+    advice = "use accumulate, or fewer n_jobs"
+    with _seeded(seed, accelerator.device), fits_in_memory(cache.tail.encoder.name, advice):
         tail = copy.deepcopy(cache.tail)
         tail.draw_new_parameters()
-        trained = [p for p in tail.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(
-            trained, lr=learning_rate, weight_decay=weight_decay, fused=True
-        )
-        best = {"epoch": 0, "accuracy": -1.0, "state": None}
-        history = []
-        for epoch in range(1, epochs + 1):
-            loss = _train_epoch(tail, cache, labels, train, batch_size, optimizer)
-            accuracy = _accuracy(tail, cache, labels, val)
-            history.append((epoch, loss, accuracy))
-            if accuracy > best["accuracy"]:
-                state = [p.detach().clone() for p in trained]
-                best = {"epoch": epoch, "accuracy": accuracy, "state": state}
-            elif patience is not None and epoch - best["epoch"] >= patience:
-                break
-        embeddings = None
-        if release_quirks:
-            _, embeddings = _predict(tail, cache, np.flatnonzero(cache.usable))
-        if keep == "best" and best["state"] is not None:
-            epoch = best["epoch"]
-            with torch.no_grad():
-                for parameter, value in zip(trained, best["state"], strict=True):
-                    parameter.copy_(value)
-        p, best_embeddings = _predict(tail, cache, np.flatnonzero(cache.usable))
+        fit = _Fit(tail, cache, labels, accelerator, learning_rate, weight_decay)
+        if file:
+            file.restore(fit)
+        saved = time.monotonic()
+        while fit.epoch < epochs and not fit.out_of_patience(patience):
+            fit.train_epoch(train, batch_size, accumulate, length_groups)
+            fit.judge(val)
+            if file and time.monotonic() - saved >= checkpoint_every_s:
+                file.save(fit)
+                saved = time.monotonic()
+        usable = np.flatnonzero(cache.usable)
+        last = fit.predict(usable)[1] if release_quirks else None
+        if keep == "best":
+            fit.restore_best()
+        p, embeddings = fit.predict(usable)
+    result = FineTuned(
+        p[:, 1] if n_classes == 2 else p,
+        embeddings if last is None else last,
+        pd.DataFrame(fit.history, columns=["epoch", "train_loss", "val_accuracy"]),
+        fit.best_epoch if keep == "best" and fit.best_epoch else fit.epoch,
+        fit.cost(),
+    )
+    if file:
+        file.finish(result)
+    return result
 
-    history = pd.DataFrame(history, columns=["epoch", "train_loss", "val_accuracy"])
-    p = p[:, 1] if n_classes == 2 else p
-    return FineTuned(p, best_embeddings if embeddings is None else embeddings, history, epoch)
+
+class _Fit:
+    """The state of one training run."""
+
+    def __init__(self, tail, cache, labels, accelerator, learning_rate, weight_decay):
+        self.cache, self.labels, self.accelerator = cache, labels, accelerator
+        self.tail = tail.to(accelerator.device)
+        self.trained = [p for p in self.tail.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(
+            self.trained, lr=learning_rate, weight_decay=weight_decay, fused=True
+        )
+        self.optimizer = accelerator.prepare(optimizer)
+        self.history, self.epoch = [], 0
+        self.best, self.best_epoch, self.best_accuracy = None, 0, -1.0
+        self.started = time.process_time(), time.monotonic()
+        self.spent = {"cpu_s": 0.0, "wall_s": 0.0}
+
+    def train_epoch(self, train, batch_size, accumulate, length_groups):
+        self.tail.train()
+        total, batches = 0.0, _batches(train, self.cache, batch_size, length_groups)
+        for rows in batches:
+            for piece in _pieces(rows, self.cache, accumulate):
+                logits, target = self._logits(piece).logits, self._on_device(self.labels[piece])
+                loss = torch.nn.functional.cross_entropy(logits.float(), target, reduction="sum")
+                loss = loss / len(rows)
+                self.accelerator.backward(loss)
+                total += loss.item()
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+        self.epoch += 1
+        self.history.append([self.epoch, total / len(batches), float("nan")])
+
+    def judge(self, val):
+        """Accuracy on the validation clips; the weights of the best epoch are kept."""
+        if not len(val):
+            return
+        p, _ = self.predict(val)
+        accuracy = float((p[val].argmax(axis=1) == self.labels[val].numpy()).mean())
+        self.history[-1][2] = accuracy
+        if accuracy > self.best_accuracy:
+            self.best = [p.detach().clone() for p in self.trained]
+            self.best_epoch, self.best_accuracy = self.epoch, accuracy
+
+    def out_of_patience(self, patience):
+        return bool(patience and self.best_epoch and self.epoch - self.best_epoch >= patience)
+
+    @torch.no_grad()
+    def restore_best(self):
+        for parameter, value in zip(self.trained, self.best or (), strict=self.best is not None):
+            parameter.copy_(value)
+
+    @torch.inference_mode()
+    def predict(self, rows, batch_size=32):
+        """P of each class [n, classes] and embeddings [n, d] of the given rows; NaN elsewhere."""
+        self.tail.eval()
+        if not self.tail.whole:  # a whole audio model's group norm sees how much is padded
+            rows = rows[np.argsort(self.cache.lengths[rows], kind="stable")]
+        p = embeddings = None
+        for some in np.array_split(rows, max(1, -(-len(rows) // batch_size))):
+            output = self._logits(some)
+            if p is None:
+                p = np.full((len(self.cache), output.logits.shape[1]), np.nan)
+                size = output.embedding.shape[1]
+                embeddings = np.full((len(self.cache), size), np.nan, np.float32)
+            p[some] = output.logits.double().softmax(-1).cpu().numpy()
+            embeddings[some] = output.embedding.float().cpu().numpy()
+        return p, embeddings
+
+    def _logits(self, rows):
+        batch = self.tail.collate([self.cache.clips[i] for i in rows])
+        with self.accelerator.autocast():
+            return self.tail(**{key: self._on_device(value) for key, value in batch.items()})
+
+    def _on_device(self, tensor):
+        return tensor.to(self.accelerator.device)
+
+    def cost(self):
+        device = self.accelerator.device
+        gpu = f", {torch.cuda.get_device_name(device)}" if device.type == "cuda" else ""
+        return {
+            "cpu_s": self.spent["cpu_s"] + time.process_time() - self.started[0],
+            "wall_s": self.spent["wall_s"] + time.monotonic() - self.started[1],
+            "peak_mib": peak_mib(),
+            "hardware": run.hardware() + gpu,
+        }
+
+
+def peak_mib():
+    """Most memory that this process has had, in MiB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # on Linux getrusage counts what the parent process had, too
+        lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+        return int(lines["VmHWM"].split()[0]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
+
+
+def _batches(train, cache, batch_size, length_groups):
+    """The batches of one epoch: list of int arrays."""
+    order = train[torch.randperm(len(train)).numpy()]
+    if length_groups:
+        step = batch_size * length_groups
+        windows = [order[i : i + step] for i in range(0, len(order), step)]
+        order = np.concatenate([w[np.argsort(-cache.lengths[w], kind="stable")] for w in windows])
+    batches = [order[i : i + batch_size] for i in range(0, len(order), batch_size)]
+    if length_groups:
+        batches = [batches[i] for i in torch.randperm(len(batches))]
+    return batches
+
+
+def _pieces(rows, cache, accumulate):
+    if accumulate == 1:
+        return [rows]
+    rows = rows[np.argsort(cache.lengths[rows], kind="stable")]
+    return [piece for piece in np.array_split(rows, accumulate) if len(piece)]
+
+
+def _accelerator(precision):
+    if precision not in ("no", "bf16", "fp16"):
+        raise ValueError(f"precision is {precision!r}; it must be 'no', 'bf16' or 'fp16'.")
+    _processes()
+    state = AcceleratorState._shared_state  # one precision per process, unless it is forgotten
+    if state and state.get("_mixed_precision") != precision:
+        AcceleratorState._reset_state()
+    return Accelerator(mixed_precision=precision)
+
+
+def _processes():
+    """Which of how many processes of `accelerate launch` this is; alone without it."""
+    alone_on_cpu = not torch.accelerator.is_available()
+    return PartialState(cpu=alone_on_cpu, timeout=timedelta(days=7))  # shares differ by hours
+
+
+@contextlib.contextmanager
+def _seeded(seed, device):
+    gpus = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices=gpus):
+        torch.manual_seed(seed)
+        yield
+
+
+class _FitFile:
+    """A fit on disk: a checkpoint while it runs, then its result."""
+
+    def __init__(self, cache, arrays, settings):
+        self.disk = cache.disk
+        digest = hashlib.sha256(json.dumps([cache.identity, settings, _code()]).encode())
+        for array in arrays:
+            digest.update(str(array.tolist()).encode())
+        self.key = digest.hexdigest()
+
+    def _read(self, finished):
+        facts = self.disk.facts("fits", self.key)
+        if facts is None or facts["finished"] != finished:
+            return None, None
+        return self.disk.read("fits", self.key)
+
+    def finished(self):
+        tensors, facts = self._read(True)
+        if facts is None:
+            return None
+        history = pd.DataFrame(facts["history"])
+        p, embeddings = (tensors[name].numpy() for name in ("p", "embeddings"))
+        return FineTuned(p, embeddings, history, facts["epoch"], facts["cost"])
+
+    def finish(self, fitted):
+        tensors = {"p": fitted.p, "embeddings": fitted.embeddings}
+        facts = {"finished": True, "epoch": fitted.epoch, "cost": fitted.cost}
+        facts["history"] = fitted.history.to_dict("list")
+        tensors = {name: torch.as_tensor(value) for name, value in tensors.items()}
+        self.disk.write("fits", self.key, tensors, facts)
+
+    def save(self, fit):
+        tensors = {"rng": torch.get_rng_state()}
+        if fit.accelerator.device.type == "cuda":
+            tensors["rng_gpu"] = torch.cuda.get_rng_state(fit.accelerator.device)
+        for i, parameter in enumerate(fit.trained):
+            tensors[f"{i}.value"] = parameter.detach()
+            if fit.best is not None:
+                tensors[f"{i}.best"] = fit.best[i]
+            for name, value in fit.optimizer.state[parameter].items():
+                tensors[f"{i}.optimizer.{name}"] = value
+        facts = {name: getattr(fit, name) for name in self._FACTS}
+        facts |= {"finished": False, "cost": fit.cost()}
+        if fit.accelerator.scaler is not None:
+            facts["scaler"] = fit.accelerator.scaler.state_dict()
+        self.disk.write("fits", self.key, tensors, facts)
+
+    _FACTS = ("history", "epoch", "best_epoch", "best_accuracy")
+
+    @torch.no_grad()
+    def restore(self, fit):
+        tensors, facts = self._read(False)
+        if facts is None:
+            return
+        for name in self._FACTS:
+            setattr(fit, name, facts[name])
+        fit.spent = {name: facts["cost"][name] for name in fit.spent}
+        state = {}
+        for i, parameter in enumerate(fit.trained):
+            parameter.copy_(tensors[f"{i}.value"])
+            start = f"{i}.optimizer."
+            state[i] = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+        groups = fit.optimizer.state_dict()["param_groups"]
+        fit.optimizer.load_state_dict({"state": state, "param_groups": groups})
+        if fit.best_epoch:
+            fit.best = [tensors[f"{i}.best"].to(p.device) for i, p in enumerate(fit.trained)]
+        torch.set_rng_state(tensors["rng"])
+        if "rng_gpu" in tensors:
+            torch.cuda.set_rng_state(tensors["rng_gpu"], fit.accelerator.device)
+        if "scaler" in facts:
+            fit.accelerator.scaler.load_state_dict(facts["scaler"])
+
+
+def _code():
+    """Hash of the code that makes a fit: a fit by other code is not read."""
+    here = Path(__file__).parent
+    sources = [here / f"{name}.py" for name in ("encoders", "tail", "trunk_cache", "finetune")]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+# Several fits
+
+
+class Fits(NamedTuple):
+    """What several fits of one encoder found.
+
+    Attributes
+    ----------
+    predictions : pd.DataFrame
+        Columns clip_id, inputs, source ("finetuned"), seed, fold, split, y, p; with more than two
+        classes also p_0, p_1, ... One row per usable clip and seed.
+    embeddings : dict of (seed, fold) to np.ndarray
+        float32 [n, d] of all clips.
+    history : pd.DataFrame
+        Columns seed, fold, epoch, train_loss, val_accuracy.
+    cost : pd.DataFrame
+        One row per fit: seed, fold, epoch (kept), cpu_s, wall_s, peak_mib, hardware.
+    """
+
+    predictions: pd.DataFrame
+    embeddings: dict
+    history: pd.DataFrame
+    cost: pd.DataFrame
 
 
 def crossfit(
@@ -391,6 +442,7 @@ def crossfit(
     Parameters
     ----------
     cache : TrunkCache
+        On disk, if `accelerate launch` is to share out the fits.
     y : array_like of int
         Labels [n].
     clip_id : sequence of str
@@ -403,7 +455,8 @@ def crossfit(
     val_share : float
         0 leaves nothing out: all other folds train and the last epoch is kept.
     n_jobs : int
-        Processes (joblib); -1 is all cores.
+        Processes (joblib); -1 is all cores. Under `accelerate launch` each of its processes does
+        its share instead, and all of them return all fits.
     progress : bool
         Show a progress bar.
     **how
@@ -411,11 +464,9 @@ def crossfit(
 
     Returns
     -------
-    predictions : pd.DataFrame
-        Columns clip_id, inputs, source ("finetuned"), seed, fold, split ("test"), y, p; with more
-        than two classes also p_0, p_1, ... One row per usable clip and seed.
-    embeddings : dict of (seed, fold) to np.ndarray
-        float32 [n, d] of all clips, from the model that did not see the fold.
+    Fits
+        The split of all predictions is "test". The embeddings of (seed, fold) are from the model
+        that did not see the fold.
     """
     y, folds, groups = np.asarray(y), np.asarray(folds), np.asarray(groups)
     spread = pd.Series(folds).groupby(groups).nunique()
@@ -444,8 +495,8 @@ def release(cache, y, clip_id, split, *, seeds=SEEDS, n_jobs=-1, progress=True, 
 
     Returns
     -------
-    predictions, embeddings
-        As `crossfit`, for validation and test clips; the one fold is 0.
+    Fits
+        Predictions of validation and test clips; the one fold is 0.
     """
     split = np.asarray(split, dtype=str)
     rows = {part: np.flatnonzero(split == part) for part in ("train", "val", "test")}
@@ -456,19 +507,33 @@ def release(cache, y, clip_id, split, *, seeds=SEEDS, n_jobs=-1, progress=True, 
 def _run(cache, y, clip_id, plans, seeds, n_jobs, progress, how):
     clip_id = np.asarray(clip_id, dtype=str)
     tasks = [(seed, plan) for seed in seeds for plan in plans]
-    work = Parallel(n_jobs=n_jobs, return_as="generator")(
-        delayed(finetune)(cache, y, train, val, seed=seed, **how)
-        for seed, (_, train, val, _) in tasks
-    )
     encoder = cache.tail.encoder
-    work = tqdm(work, f"{encoder.name} fits", len(tasks), disable=not progress, leave=False)
+    progress = dict(desc=f"{encoder.name} fits", unit="fit", disable=not progress)
+    launched = _processes()
+    if launched.num_processes > 1:
+        if cache.identity is None:
+            raise ValueError(
+                "Processes of accelerate launch hand over their fits on disk: give cache_trunk "
+                "a directory."
+            )
+        share = tasks[launched.process_index :: launched.num_processes]
+        for seed, (_, train, val, _) in tqdm(share, **progress):
+            finetune(cache, y, train, val, seed=seed, **how)
+        launched.wait_for_everyone()  # all fits are on disk now, and read below
+        n_jobs = 1
+    fits = (
+        delayed(finetune)(y, train, val, seed=seed, **how) for seed, (_, train, val, _) in tasks
+    )
+    work = parallel(fits, n_jobs, shared=cache, return_as="generator")
     with warnings.catch_warnings():
         # loky replaces a worker whose memory grew, as torch's does, and repeats its work
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-        results = list(work)
-    frames, embeddings = [], {}
+        results = list(tqdm(work, total=len(tasks), **progress))
+    frames, histories, costs, embeddings = [], [], [], {}
     for (seed, (fold, _, _, parts)), fitted in zip(tasks, results, strict=True):
         embeddings[seed, fold] = fitted.embeddings
+        histories.append(fitted.history.assign(seed=seed, fold=fold))
+        costs.append({"seed": seed, "fold": fold, "epoch": fitted.epoch, **fitted.cost})
         for split, rows in parts.items():
             rows = _rows(rows, cache)
             frame = pd.DataFrame({"clip_id": clip_id[rows], "inputs": encoder.modality})
@@ -479,7 +544,9 @@ def _run(cache, y, clip_id, plans, seeds, n_jobs, progress, how):
                 frame["p"] = fitted.p[rows, 1]
                 frame[[f"p_{k}" for k in range(fitted.p.shape[1])]] = fitted.p[rows]
             frames.append(frame)
-    return pd.concat(frames, ignore_index=True), embeddings
+    predictions, history = (pd.concat(some, ignore_index=True) for some in (frames, histories))
+    columns = ["seed", "fold", "epoch", "train_loss", "val_accuracy"]
+    return Fits(predictions, embeddings, history[columns], pd.DataFrame(costs))
 
 
 def _rows(selection, cache):
@@ -502,195 +569,195 @@ def _check(train, val, labels, n_classes, keep):
         raise ValueError(f"keep is {keep!r}; it must be 'best' or 'last'.")
 
 
-@contextlib.contextmanager
-def _seeded(seed):
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        yield
+# A whole study
 
 
-def _train_epoch(tail, cache, labels, train, batch_size, optimizer):
-    tail.train()
-    total, n_batches = 0.0, 0
-    for rows in torch.as_tensor(train)[torch.randperm(len(train))].split(batch_size):
-        batch = tail.collate([cache.clips[i] for i in rows.tolist()])
-        loss = torch.nn.functional.cross_entropy(tail(**batch).logits, labels[rows])
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-        total, n_batches = total + loss.item(), n_batches + 1
-    return total / n_batches
+def inputs_of(data, manifest, modality):
+    """What a modality's encoders read, per clip of the manifest; None where there is none.
+
+    Parameters
+    ----------
+    data : corpora.Corpus
+    manifest : pd.DataFrame
+        Its clips, or some of them.
+    modality : str
+
+    Returns
+    -------
+    list of str, media.Clips or None
+    """
+    if modality == "text":
+        texts = manifest["transcript"].fillna("").tolist()
+        return texts if any(text.strip() for text in texts) else None
+    column = f"{modality}_path"
+    read = {"audio": media.load_audio, "video": media.load_frames}[modality]
+    if not manifest[column].notna().any():
+        return None
+    return media.Clips(data.media(column).loc[manifest["clip_id"]], read)
 
 
-def _accuracy(tail, cache, labels, rows):
-    if not len(rows):
-        return float("nan")
-    p, _ = _predict(tail, cache, rows)
-    return float((p[rows].argmax(axis=1) == labels[rows].numpy()).mean())
+def lacking(data, manifest, checkpoints):
+    """What an encoder of a study lacks: list of sentences, empty when it can run.
+
+    Parameters
+    ----------
+    data, manifest, checkpoints
+        As in `study`. Weights are not downloaded, only their description is looked for.
+    """
+    found = []
+    for modality in dict.fromkeys(encoders.ENCODERS[name].modality for name in checkpoints):
+        names = [name for name in checkpoints if encoders.ENCODERS[name].modality == modality]
+        if inputs_of(data, manifest, modality) is None:
+            hint = " (make clips fetches those still online)" if data.name == "empspeech" else ""
+            found.append(
+                f"{', '.join(names)}: {data.name} has no {modality} for any of its "
+                f"{len(manifest):,} clips{hint}."
+            )
+        for name in names:
+            try:
+                encoders.find(name, checkpoints[name])
+            except (OSError, ValueError) as error:
+                found.append(f"{name}: {error}")
+    return found
 
 
-@torch.inference_mode()
-def _predict(tail, cache, rows, batch_size=32):
-    """P of each class [n, classes] and embeddings [n, d] of the given rows; NaN elsewhere."""
-    tail.eval()
-    p = embeddings = None
-    for some in np.array_split(rows, max(1, -(-len(rows) // batch_size))):
-        output = tail(**tail.collate([cache.clips[i] for i in some]))
-        if p is None:
-            p = np.full((len(cache), output.logits.shape[1]), np.nan)
-            embeddings = np.full((len(cache), output.embedding.shape[1]), np.nan, np.float32)
-        p[some] = output.logits.double().softmax(-1).numpy()
-        embeddings[some] = output.embedding.numpy()
-    return p, embeddings
+def study(
+    data,
+    manifest,
+    checkpoints,
+    protocols,
+    *,
+    seeds=SEEDS,
+    n_folds=5,
+    fold_seed=42,
+    n_layers=2,
+    trunk_dropout=False,
+    directory=None,
+    limit_gb=None,
+    n_jobs=1,
+    trunk_precision="no",
+    progress=True,
+    **how,
+):
+    """Fine-tune several encoders on a corpus, under one or both protocols.
+
+    Encoders of one modality get their clips in one pass, so that each clip is read once.
+
+    Parameters
+    ----------
+    data : corpora.Corpus
+    manifest : pd.DataFrame
+        The clips to use.
+    checkpoints : dict of str to str or None
+        Encoder -> checkpoint, as in `encoders.load`. Encoders whose modality the corpus has no
+        inputs for are left out.
+    protocols : sequence of str
+        "release" (the released split), "crossfit" (folds of whole recordings).
+    seeds, n_folds, fold_seed, n_layers, trunk_dropout
+        As in `cache_trunks`, `crossfit` and `splits.crossfit_folds`.
+    directory, limit_gb
+        Of the cache on disk; None keeps everything in memory.
+    n_jobs : int
+        Processes, for clips and for fits.
+    trunk_precision : str
+        Of the frozen layers; see `cache_trunks`.
+    progress : bool
+        Show progress bars.
+    **how
+        Of `finetune`.
+
+    Yields
+    ------
+    name : str
+        Encoder.
+    cache : TrunkCache
+    fits : dict of protocol to Fits
+
+    Raises
+    ------
+    ValueError
+        Unknown protocol, encoder or checkpoint; and all that `finetune` raises.
+    """
+    unknown = set(protocols) - {"release", "crossfit"}
+    if unknown:
+        raise ValueError(f"There is no protocol {unknown.pop()!r}; choose release or crossfit.")
+    y, clip_id = manifest["y"].to_numpy(), manifest["clip_id"].to_numpy()
+    common = dict(seeds=seeds, n_jobs=n_jobs, progress=progress, **how)
+    for modality in dict.fromkeys(encoders.ENCODERS[name].modality for name in checkpoints):
+        items = inputs_of(data, manifest, modality)
+        if items is None:
+            continue
+        names = [name for name in checkpoints if encoders.ENCODERS[name].modality == modality]
+        loaded = {
+            name: encoders.load(name, checkpoints[name], n_classes=max(2, int(y.max()) + 1))
+            for name in names
+        }
+        with _processes().main_process_first():  # the others find the activations on disk
+            caches = cache_trunks(
+                loaded,
+                items,
+                n_layers=n_layers,
+                trunk_dropout=trunk_dropout,
+                directory=directory,
+                limit_gb=limit_gb,
+                precision=trunk_precision,
+                n_jobs=n_jobs,
+                progress=progress,
+            )
+        del loaded
+        for name, cache in caches.items():
+            fits = {}
+            for protocol in protocols:
+                if protocol == "crossfit":
+                    folds = splits.crossfit_folds(manifest, n_folds=n_folds, seed=fold_seed)
+                    groups = manifest["dialog_id"]
+                    fits[protocol] = crossfit(
+                        cache, y, clip_id, folds.to_numpy(), groups=groups, **common
+                    )
+                else:
+                    fits[protocol] = release(cache, y, clip_id, manifest["split"], **common)
+            yield name, cache, fits
 
 
-@torch.no_grad()
-def _trunk(encoder, model, n_layers, batch):
-    """Tensor [b, tokens, d] that enters the first trained layer."""
-    caught = []
+TRAINING = ("epochs", "batch_size", "learning_rate", "release_quirks", "patience", "precision")
+TRAINING += ("accumulate", "length_groups")
 
-    def stop(_module, args, kwargs):
-        caught.append(args[0] if args else kwargs["hidden_states"])
-        raise _TrunkDone
 
-    handle = encoders.layers(encoder, model)[-n_layers].register_forward_pre_hook(
-        stop, with_kwargs=True
-    )
+def main(argv=None):
+    """Command line: the fits of chapter 02 of a profile, shared out by `accelerate launch`."""
+    from . import corpora
+
+    parser = argparse.ArgumentParser(prog="accelerate launch -m empdis_utils.finetune")
+    parser.add_argument("profile")
+    parser.add_argument("--runs", type=Path, default=run.ROOT / "_build" / "runs")
+    asked = parser.parse_args(argv)
+    chapter = "02_unimodal"
     try:
-        model.eval()(**batch)
-    except _TrunkDone:
-        return caught[0]
-    finally:
-        handle.remove()
-    raise RuntimeError(f"The trained layers of {encoder.name} were never reached.")
+        given = run.chapter_parameters(asked.profile, chapter)
+        chosen = {**run.notebook_parameters(chapter), **given}
+        manifest = tables.read(asked.runs / asked.profile / "artifacts", "manifest")
+        data = corpora.load(chosen["corpus"])
+        seeds = range(chosen["seed"], chosen["seed"] + chosen["n_seeds"])
+        for name, _, fits in study(
+            data,
+            manifest,
+            chosen["encoders"],
+            chosen["protocols"],
+            seeds=RELEASED_SEEDS if chosen["release_quirks"] else tuple(seeds),
+            n_folds=chosen["n_folds"],
+            fold_seed=chosen["seed"],
+            n_layers=chosen["n_layers"],
+            directory=chosen["cache_dir"] or default_directory(),
+            trunk_precision=chosen["precision"],
+            progress=_processes().is_main_process,
+            **{key: chosen[key] for key in TRAINING},
+        ):
+            if _processes().is_main_process:
+                for protocol, one in fits.items():
+                    print(f"{name} {protocol}: {len(one.cost)} fits are in the cache", flush=True)
+    except (run.RunError, corpora.CorpusError, OSError, ValueError, MemoryError) as error:
+        sys.exit(f"[fail] {error}")
 
 
-class _TrunkDone(Exception):
-    """Not an error: nothing after this layer is needed."""
-
-
-class _Given(torch.nn.Module):
-    """Stands in for a module of the trunk: hands on what it was given."""
-
-    def __init__(self, transpose=False, twice=False):
-        super().__init__()
-        self.transpose, self.twice = transpose, twice
-
-    def forward(self, *args, **kwargs):
-        given = next(x for x in (kwargs.get("inputs_embeds"), *args) if x is not None)
-        given = given.transpose(1, 2) if self.transpose else given
-        return (given, given) if self.twice else given
-
-
-class _Nothing(torch.nn.Module):
-    """Stands in for a position embedding that the trunk has already added."""
-
-    def forward(self, hidden):
-        return torch.zeros_like(hidden)
-
-
-def _without_trunk(model, path, n_layers):
-    """Copy of a model that starts at its last layers."""
-    base, layers_of = model.base_model_prefix, path.rpartition(".")[0]
-    kind = model.config.model_type
-    substitutes = {path: torch.nn.ModuleList(attrgetter(path)(model)[-n_layers:])}
-    if kind in ("hubert", "wav2vec2"):
-        substitutes[f"{base}.feature_extractor"] = _Given(transpose=True)
-        substitutes[f"{base}.feature_projection"] = _Given(twice=kind == "wav2vec2")
-        substitutes[f"{layers_of}.pos_conv_embed"] = _Nothing()
-        substitutes[f"{layers_of}.dropout"] = torch.nn.Identity()
-        if not model.config.do_stable_layer_norm:  # else it follows the layers
-            substitutes[f"{layers_of}.layer_norm"] = torch.nn.Identity()
-    else:
-        substitutes[f"{base}.embeddings"] = _Given()
-        if hasattr(model.base_model, "embeddings_project"):  # ELECTRA
-            substitutes[f"{base}.embeddings_project"] = _Given()
-        if getattr(attrgetter(layers_of)(model), "conv", None) is not None:
-            substitutes[f"{layers_of}.conv"] = None  # DeBERTa's, after the very first layer
-
-    originals = {at: attrgetter(at)(model) for at in substitutes}
-    try:
-        for at, module in substitutes.items():
-            _put(model, at, module)
-        tail = copy.deepcopy(model)
-    finally:
-        for at, module in originals.items():
-            _put(model, at, module)
-    if kind in ("hubert", "wav2vec2"):
-        tail.config.apply_spec_augment = False  # it masks what enters the trunk
-        # Masks of the cached activations are already at their rate.
-        for module in (tail, tail.base_model):
-            module._get_feature_vector_attention_mask = _as_bool
-    return tail
-
-
-def _as_bool(_length, mask, **_kwargs):
-    return mask.bool()
-
-
-def _put(model, at, module):
-    parent, _, name = at.rpartition(".")
-    setattr(model.get_submodule(parent), name, module)
-
-
-def _pad(clips):
-    batch = {}
-    for key in clips[0]:
-        values = [clip[key] for clip in clips]
-        same = key == "pixel_values"
-        batch[key] = torch.stack(values) if same else pad_sequence(values, batch_first=True)
-    return batch
-
-
-def _item(item):
-    """What `encoders.inputs` takes, or None, and the clip's (status, reason)."""
-    for field in ("samples", "frames"):
-        if hasattr(item, field):
-            ok = item.status == "ok"
-            return (getattr(item, field) if ok else None), (item.status, item.reason)
-    if isinstance(item, str) and not item.strip():
-        return None, ("empty", "The transcript has no text.")
-    return item, ("ok", "")
-
-
-def _identity(name, model, processor, choices):
-    """Short hash of all that the activations depend on, besides the clip itself."""
-    digest = hashlib.sha256()
-    if hasattr(processor, "to_json_string"):
-        description = processor.to_json_string()
-    else:
-        description = processor.backend_tokenizer.to_str()
-    versions = [torch.__version__, transformers.__version__]
-    facts = [name, choices, description, versions]
-    digest.update(json.dumps(facts, sort_keys=True, default=str).encode())
-    for key, value in sorted(model.state_dict().items()):
-        if key not in model.new_parameters:
-            digest.update(key.encode())
-            digest.update(value.contiguous().view(torch.uint8).numpy())
-    return digest.hexdigest()[:16]
-
-
-class _Files(Sequence):
-    """One safetensors file per clip, memory-mapped when read."""
-
-    def __init__(self, directory, keys):
-        directory.mkdir(parents=True, exist_ok=True)
-        names = [hashlib.sha256(str(key).encode()).hexdigest()[:32] for key in keys]
-        self.paths = [directory / f"{name}.safetensors" for name in names]
-
-    def __len__(self):
-        return len(self.paths)
-
-    def __contains__(self, i):
-        return self.paths[i].is_file()
-
-    def __getitem__(self, i):
-        if i not in self:
-            return None
-        with safe_open(self.paths[i], framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}
-
-    def __setitem__(self, i, tensors):
-        aside = self.paths[i].with_suffix(f".{os.getpid()}.partial")
-        save_file({key: value.contiguous() for key, value in tensors.items()}, aside)
-        os.replace(aside, self.paths[i])  # a killed run leaves no half-written file
+if __name__ == "__main__":
+    main()

@@ -41,7 +41,8 @@ API = {
     "api-people": (
         "API: people",
         "Whom to ask about which clip, how their answers are kept, and how far they agree.",
-        "agreement annotate annotate_page annotation_files simulated_annotators",
+        "agreement annotation_sample annotation_files consensus simulated_annotators "
+        "annotate annotate_page cards",
     ),
     "api-house": (
         "API: audit and house",

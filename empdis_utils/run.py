@@ -296,6 +296,38 @@ def run_chapter(profile, chapter, runs, run=None, overrides=()):
     return page
 
 
+def check_encoders(profile):
+    """Refuse a profile that asks for all of its encoders when one cannot run, before anything runs.
+
+    The parameter `require_all` of chapter 02 asks. Every missing modality and checkpoint is named.
+    """
+    chapter = "02_unimodal"
+    given = chapter_parameters(profile, chapter)
+    if not given.get("require_all"):
+        return
+    from . import corpora, finetune
+
+    try:
+        data = corpora.load({**notebook_parameters(chapter), **given}["corpus"])
+    except corpora.CorpusError as error:
+        raise RunError(str(error)) from None
+    found = finetune.lacking(data, data.manifest, given["encoders"])
+    if found:
+        lines = "\n  ".join(found)
+        raise RunError(f"profile {profile} cannot run, {len(found)} things are missing:\n  {lines}")
+
+
+def check_cluster():
+    """Refuse a Dask cluster (``$EMPDIS_DASK``) that cannot do the work, before anything runs."""
+    if os.environ.get("EMPDIS_DASK"):
+        from . import per_clip
+
+        try:
+            per_clip.cluster(per_clip.scheduler()).close()
+        except per_clip.ClusterError as error:
+            raise RunError(str(error)) from None
+
+
 def main(argv=None):
     """Command line; a refused parameter or failed chapter is one message and exit status 1."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -311,6 +343,9 @@ def main(argv=None):
             chapters = [asked.chapter] if asked.chapter else read_profile(asked.profile)["chapters"]
             for chapter in chapters:
                 chapter_parameters(asked.profile, chapter, asked.overrides)
+            if "02_unimodal" in chapters:
+                check_encoders(asked.profile)
+            check_cluster()
         else:
             run_chapter(asked.profile, asked.chapter, asked.runs, asked.run, asked.overrides)
     except RunError as error:

@@ -9,8 +9,9 @@ import pandas as pd
 from scipy import special, stats
 from statsmodels.stats.proportion import proportion_confint
 
-from empdis_utils.agreement import JUDGMENTS, MODALITIES, cohen_kappa_of_cells
+from empdis_utils.agreement import JUDGMENTS, cohen_kappa_of_cells
 from empdis_utils.annotation_files import COLUMNS
+from empdis_utils.tables import MODALITIES
 
 
 def simulate_pair(

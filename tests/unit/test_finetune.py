@@ -1,155 +1,34 @@
-"""Oracles: the full transformers model run clip by clip, autograd through it, and plain retraining.
-
-The tiny checkpoints' weights are shaken first, so that no norm, bias or relative position is
-trivial.
-"""
+"""Oracles: training the full transformers model, retraining, and a run that was not killed."""
 
 import copy
+import os
+import signal
+import subprocess
+import sys
+import types
 from pathlib import Path
 
+import huggingface_hub.constants
 import numpy as np
 import pandas as pd
+import psutil
 import pytest
 import torch
-import transformers
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_encoders import CHECKPOINTS, SENTENCES, SIX, cached, clips, shaken
 
-from empdis_utils import corpora, encoders, finetune, fusion, media, splits, tables
-
-CHECKPOINTS = Path(__file__).parents[1] / "fixture" / "checkpoints"
-SIX = ("roberta", "deberta", "hubert", "wav2vec2", "videomae", "timesformer")
-SENTENCES = ["I am with you", "next, the bus stops at six", "oh no", "it weighs two units, see it"]
-SENTENCES += ["poor you, all alone", "as planned", "you gave so much", "note that the form is new"]
-
-
-def clips(modality, n=6, lengths=None, seed=0):
-    rng = np.random.default_rng(seed)
-    if modality == "text":
-        return [SENTENCES[i % len(SENTENCES)] for i in range(n)]
-    if modality == "audio":
-        lengths = rng.integers(4000, 24000, n) if lengths is None else [lengths] * n
-        return [rng.standard_normal(length).astype("f4") for length in lengths]
-    return [rng.integers(0, 256, (16, 70, 80, 3)).astype("u1") for _ in range(n)]
-
-
-def shaken(name, checkpoint=None, **how):
-    model, processor = encoders.load(name, checkpoint or CHECKPOINTS / name, **how)
-    torch.manual_seed(1)
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.add_(0.1 * torch.randn_like(parameter))
-    return model, processor
-
-
-def cached(name, items=None, model=None, **how):
-    if model is None:
-        model = shaken(name)
-    items = clips(encoders.ENCODERS[name].modality) if items is None else items
-    return finetune.cache_trunk(name, *model, items, progress=False, **how)
-
-
-def uncached(name, model, processor, items):
-    """Logits and released embeddings of the full model, one clip at a time."""
-    modality = encoders.ENCODERS[name].modality
-    logits, embeddings = [], []
-    with torch.no_grad():
-        for item in items:
-            batch = encoders.inputs(processor, modality, [item])
-            output = model(**batch, output_hidden_states=True)
-            logits.append(output.logits[0])
-            embeddings.append(output.hidden_states[-1][0, 0])  # uni.py of the release
-    return torch.stack(logits), torch.stack(embeddings)
-
-
-def assert_equal_to_full_model(name, model, processor, n_layers=2):
-    items = clips(encoders.ENCODERS[name].modality)
-    cache = cached(name, items, (model, processor), n_layers=n_layers)
-    tail = cache.tail.eval()
-    with torch.no_grad():
-        output = tail(**tail.collate(list(cache.clips)))
-    logits, embeddings = uncached(name, model, processor, items)
-    assert logits.std(dim=0).min() > 1e-3  # clips differ, or the test would say nothing
-    torch.testing.assert_close(output.logits, logits, atol=1e-5, rtol=0)
-    torch.testing.assert_close(output.embedding, embeddings, atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("n_layers", [1, 2, 3])
-@pytest.mark.parametrize("name", SIX)
-def test_cached_logits_equal_the_full_models(name, n_layers):
-    assert_equal_to_full_model(name, *shaken(name), n_layers)
-
-
-@pytest.mark.parametrize("kind", ["bert", "mpnet", "distilbert", "electra"])
-def test_other_bert_likes(tmp_path, kind):
-    _, tokenizer = encoders.load("roberta", CHECKPOINTS / "roberta")
-    names = {"dim": 32, "n_layers": 4, "n_heads": 2, "hidden_dim": 64}
-    if kind != "distilbert":
-        names = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 2}
-        names["intermediate_size"] = 64
-    config = transformers.AutoConfig.for_model(
-        kind, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **names
-    )
-    transformers.AutoModel.from_config(config).save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    assert_equal_to_full_model("auto", *shaken("auto", tmp_path))
-
-
-@pytest.mark.parametrize("kind", ["hubert", "wav2vec2"])
-def test_layer_norm_after_the_layers(tmp_path, kind):
-    """The large audio encoders normalise after their layers instead of before them."""
-    config = transformers.AutoConfig.from_pretrained(CHECKPOINTS / kind)
-    config.do_stable_layer_norm, config.feat_extract_norm = True, "layer"
-    transformers.AutoModel.from_config(config).save_pretrained(tmp_path)
-    transformers.AutoFeatureExtractor.from_pretrained(CHECKPOINTS / kind).save_pretrained(tmp_path)
-    model, processor = shaken(kind, tmp_path)
-    items = clips("audio")
-    cache = cached(kind, items, (model, processor))
-    with torch.no_grad():
-        logits = cache.tail.eval()(**cache.tail.collate(list(cache.clips))).logits
-    torch.testing.assert_close(
-        logits, uncached(kind, model, processor, items)[0], atol=1e-5, rtol=0
-    )
-
-
-@pytest.mark.parametrize("name", SIX)
-def test_gradients_equal_the_full_models(name):
-    model, processor = shaken(name)
-    items = clips(encoders.ENCODERS[name].modality)
-    labels = torch.tensor([0, 1, 1, 0, 1, 0])
-    tail = cached(name, items, (model, processor)).tail.eval()
-    cache = cached(name, items, (model, processor))
-    batch = tail.collate(list(cache.clips))
-    torch.nn.functional.cross_entropy(tail(**batch).logits, labels).backward()
-    for item, label in zip(items, labels, strict=True):
-        batch = encoders.inputs(processor, tail.encoder.modality, [item])
-        loss = torch.nn.functional.cross_entropy(model(**batch).logits, label[None])
-        (loss / len(items)).backward()
-    ours = {k: p.grad for k, p in tail.model.named_parameters() if p.grad is not None}
-    full = dict(model.named_parameters())
-    path = encoders.layers_path(tail.encoder, model)
-    for key, gradient in ours.items():
-        original = key.replace(f"{path}.0.", f"{path}.2.").replace(f"{path}.1.", f"{path}.3.")
-        torch.testing.assert_close(gradient, full[original].grad, atol=1e-5, rtol=1e-3)
-    trained = [k for k, p in tail.model.named_parameters() if p.requires_grad]
-    assert {key for key in trained if key.startswith("classifier.")}
-
-
-@pytest.mark.parametrize("name", SIX)
-@pytest.mark.parametrize("whole", [False, True])
-def test_what_is_trained(name, whole):
-    """The release's rule: `classifier` and the last two transformer layers."""
-    model, _ = shaken(name)
-    tail = finetune.Tail(name, model, whole=whole)
-    path = encoders.layers_path(tail.encoder, model)
-    last = (2, 3) if whole else (0, 1)
-    expected = {k for k, _ in tail.model.named_parameters() if k.startswith("classifier.")}
-    for i in last:
-        layer = tail.model.get_submodule(f"{path}.{i}")
-        expected |= {f"{path}.{i}.{key}" for key, _ in layer.named_parameters()}
-    trained = {k for k, p in tail.model.named_parameters() if p.requires_grad}
-    assert trained == expected
-    everything = finetune.Tail(name, model, head="all").model
-    base = model.base_model_prefix + "."
-    assert all(p.requires_grad for k, p in everything.named_parameters() if not k.startswith(base))
+from empdis_utils import (
+    corpora,
+    encoders,
+    finetune,
+    fusion,
+    media,
+    run,
+    splits,
+    tables,
+    trunk_cache,
+)
 
 
 @pytest.mark.parametrize("name", ["roberta", "deberta", "hubert", "videomae", "timesformer"])
@@ -212,23 +91,6 @@ def test_same_seed_same_bytes_and_the_callers_random_state_is_left_alone(cache):
     assert torch.equal(before, torch.get_rng_state())
 
 
-def test_the_seed_draws_the_new_parameters_and_only_those(cache):
-    heads, layers = [], []
-    for seed in (1, 1, 2):
-        tail = copy.deepcopy(cache.tail)
-        torch.manual_seed(seed)
-        tail.draw_new_parameters()
-        state = tail.model.state_dict()
-        heads.append(state["classifier.dense.weight"])
-        layers.append(state["roberta.encoder.layer.0.attention.self.query.weight"])
-        assert state["classifier.dense.bias"].abs().sum() == 0
-    assert torch.equal(heads[0], heads[1]) and not torch.equal(heads[0], heads[2])
-    spread = tail.model.config.initializer_range
-    assert heads[0].std().item() == pytest.approx(spread, rel=0.1)
-    original = cache.tail.model.state_dict()["roberta.encoder.layer.0.attention.self.query.weight"]
-    assert all(torch.equal(layer, original) for layer in layers)
-
-
 def test_the_best_epoch_is_the_first_of_the_highest_validation_accuracy(cache):
     how = dict(seed=2, learning_rate=2e-3)
     y = np.random.default_rng(0).integers(0, 2, 24)  # so that validation is noisy
@@ -264,125 +126,6 @@ def test_three_classes():
     np.testing.assert_allclose(fitted.p.sum(axis=1), 1)
 
 
-@pytest.mark.parametrize("name", ["deberta", "hubert", "timesformer"])
-def test_mean_read_out(monkeypatch, name):
-    encoder = encoders.ENCODERS[name]
-    mean = type(encoder)(**{**vars(encoder), "readout": "mean"})
-    monkeypatch.setitem(encoders.ENCODERS, name, mean)
-    model, processor = shaken(name)
-    items = clips(encoder.modality)
-    expected = []
-    for item in items:
-        batch = encoders.inputs(processor, encoder.modality, [item])
-        with torch.no_grad():
-            expected.append(model(**batch, output_hidden_states=True).hidden_states[-1][0].mean(0))
-    for whole in (False, True):
-        cache = cached(name, items, (model, processor), trunk_dropout=whole)
-        tail = cache.tail.eval()
-        # Whole models see padding in their group norm, so clip by clip.
-        batches = [[clip] for clip in cache.clips] if whole else [list(cache.clips)]
-        with torch.no_grad():
-            read = torch.cat([tail(**tail.collate(batch)).embedding for batch in batches])
-        torch.testing.assert_close(read, torch.stack(expected), atol=1e-5, rtol=1e-4)
-
-
-# The cache
-
-
-class Once:
-    """Items that may be read once each."""
-
-    def __init__(self, items):
-        self.items, self.read = items, []
-
-    def __len__(self):
-        return len(self.items)
-
-    def __getitem__(self, i):
-        assert i not in self.read, "decoded twice"
-        self.read.append(i)
-        return self.items[i]
-
-
-@pytest.mark.parametrize("name", ["deberta", "hubert", "videomae"])
-def test_disk_and_memory_agree_and_nothing_is_read_twice(tmp_path, name):
-    model = shaken(name)
-    items = Once(clips(encoders.ENCODERS[name].modality, 5))
-    keys = [f"sha-{i}" for i in range(5)]
-    how = dict(directory=tmp_path, keys=keys, settings={"max_s": 10})
-    first = cached(name, items, model, **how)
-    again = cached(name, items, model, **how)
-    memory = cached(name, items.items, model)
-    for i in range(5):
-        assert torch.equal(first.clips[i]["hidden"], memory.clips[i]["hidden"])
-        assert torch.equal(again.clips[i]["hidden"], memory.clips[i]["hidden"])
-    fits = [
-        finetune.finetune(c, [0, 1, 0, 1, 0], range(5), seed=1, epochs=2) for c in (again, memory)
-    ]
-    np.testing.assert_array_equal(fits[0].p, fits[1].p)
-    assert len(list(tmp_path.rglob("*.safetensors"))) == 5
-
-
-def test_anything_the_activations_depend_on_makes_new_files(tmp_path):
-    model, tokenizer = shaken("roberta")
-    how = dict(directory=tmp_path, keys=["a", "b"])
-    folders = set()
-
-    def run(model, **more):
-        cached("roberta", SENTENCES[:2], (model, tokenizer), **{**how, **more})
-        new = {path.name for path in tmp_path.iterdir()} - folders
-        folders.update(new)
-        return len(new)
-
-    assert run(model) == 1
-    assert run(model) == 0
-    assert run(model, settings={"case": "lower"}) == 1
-    assert run(model, n_layers=1) == 1
-    assert run(model, trunk_dropout=True) == 1
-    with torch.no_grad():
-        model.roberta.embeddings.word_embeddings.weight[0, 0] += 1
-    assert run(model) == 1
-    with torch.no_grad():  # the head is drawn by the seed; the trunk does not see it
-        model.classifier.dense.weight += 1
-    assert run(model) == 0
-
-
-def test_a_killed_run_resumes(tmp_path):
-    model = shaken("roberta")
-    how = dict(directory=tmp_path, keys=list("abcd"), batch_size=1)
-
-    class Killed(Once):
-        def __getitem__(self, i):
-            if i == 2:
-                raise KeyboardInterrupt
-            return super().__getitem__(i)
-
-    with pytest.raises(KeyboardInterrupt):
-        cached("roberta", Killed(SENTENCES[:4]), model, **how)
-    rest = Once(SENTENCES[:4])
-    cache = cached("roberta", rest, model, **how)
-    assert rest.read == [2, 3]
-    assert torch.equal(cache.clips[0]["hidden"], cached("roberta", model=model).clips[0]["hidden"])
-    assert not list(tmp_path.rglob("*.partial"))
-
-
-def test_unusable_clips_keep_their_row():
-    rng = np.random.default_rng(0)
-    good = [media.Audio(s, 16000, "ok", "") for s in clips("audio", 5)]
-    bad = media.Audio(np.zeros(16000, "f4"), 16000, "silent", "a.wav is silent.")
-    items = [*good[:2], bad, *good[2:]]
-    cache = cached("hubert", items)
-    assert cache.status.loc[2].tolist() == ["silent", "a.wav is silent."]
-    assert cache.usable.tolist() == [True, True, False, True, True, True]
-    fitted = finetune.finetune(cache, rng.integers(0, 2, 6), range(6), seed=1, epochs=1)
-    assert np.isnan(fitted.p).tolist() == (~cache.usable).tolist()
-    assert np.isnan(fitted.embeddings).all(axis=1).tolist() == (~cache.usable).tolist()
-    without = finetune.finetune(cached("hubert", good), [0, 1, 0, 1, 1], range(5), seed=1, epochs=1)
-    assert np.isfinite(without.p).all()
-    text = cached("roberta", ["words", "  "])
-    assert text.status["status"].tolist() == ["ok", "empty"]
-
-
 def test_errors(cache):
     run = finetune.finetune
     with pytest.raises(ValueError, match="both train and val"):
@@ -393,12 +136,224 @@ def test_errors(cache):
         run(cache, Y, [], seed=1)
     with pytest.raises(ValueError, match="keep is 'middle'"):
         run(cache, Y, range(24), seed=1, keep="middle")
-    with pytest.raises(ValueError, match="the model has 4, so give 1 to 3"):
-        cached("roberta", n_layers=4)
-    with pytest.raises(ValueError, match="head is 'tail'"):
-        cached("roberta", head="tail")
-    with pytest.raises(ValueError, match="one key per item"):
-        cached("roberta", directory=".", keys=["a"])
+    with pytest.raises(ValueError, match="precision is 'half'"):
+        run(cache, Y, range(24), seed=1, precision="half")
+
+
+# The loop
+
+
+def test_a_batch_in_pieces_has_the_gradient_of_the_whole():
+    model = shaken("roberta")
+    for module in model[0].modules():
+        if isinstance(module, torch.nn.Dropout):
+            module.p = 0.0
+    cache = cached("roberta", clips("text", 24), model)
+    assert len(set(cache.lengths)) > 3  # pieces pad less, or there is nothing to see
+    how = dict(seed=1, epochs=3, learning_rate=1e-3)
+    whole = finetune.finetune(cache, Y, range(21), **how)
+    for accumulate in (2, 3, 8):
+        pieces = finetune.finetune(cache, Y, range(21), accumulate=accumulate, **how)
+        np.testing.assert_allclose(pieces.p, whole.p, atol=1e-5)
+        np.testing.assert_allclose(
+            pieces.history["train_loss"], whole.history["train_loss"], atol=1e-5
+        )
+
+
+def test_padding_less_changes_no_logit(cache):
+    """A clip's P is the same among clips of its own length and padded to the longest of all."""
+    torch.manual_seed(0)
+    tail = copy.deepcopy(cache.tail).eval()
+    tail.draw_new_parameters()
+    with torch.no_grad():
+        padded = tail(**tail.collate(list(cache.clips))).logits
+        for length in set(cache.lengths):
+            rows = np.flatnonzero(cache.lengths == length)
+            alone = tail(**tail.collate([cache.clips[i] for i in rows])).logits
+            torch.testing.assert_close(alone, padded[rows], atol=1e-6, rtol=0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    n=st.integers(1, 60),
+    size=st.integers(1, 9),
+    groups=st.integers(0, 5),
+    seed=st.integers(0, 9),
+)
+def test_every_epoch_has_each_clip_once(n, size, groups, seed):
+    lengths = np.random.default_rng(seed).integers(1, 50, 100)
+    cache = types.SimpleNamespace(lengths=lengths)
+    train = np.random.default_rng(seed).permutation(100)[:n]
+    torch.manual_seed(seed)
+    batches = finetune._batches(train, cache, size, groups)
+    assert sorted(np.concatenate(batches)) == sorted(train)
+    assert len(batches) == -(-n // size) and max(map(len, batches)) <= size
+    torch.manual_seed(seed)
+    if not groups:  # a batch of the paper: consecutive clips of one permutation
+        order = train[torch.randperm(n).numpy()]
+        np.testing.assert_array_equal(np.concatenate(batches), order)
+
+
+def test_length_groups_pad_less():
+    lengths = np.random.default_rng(0).integers(1, 50, 400)
+    cache = types.SimpleNamespace(lengths=lengths)
+
+    def padded(groups):
+        torch.manual_seed(1)
+        batches = finetune._batches(np.arange(400), cache, 8, groups)
+        return sum(lengths[rows].max() * len(rows) for rows in batches)
+
+    assert lengths.sum() < padded(50) < padded(5) < padded(0)
+
+
+def test_mixed_precision(cache):
+    """Near the float32 fit, not equal to it; and it leaves the next fit in float32."""
+    exact = finetune.finetune(cache, Y, range(16), seed=7, **FAST)
+    mixed = finetune.finetune(cache, Y, range(16), seed=7, precision="bf16", **FAST)
+    assert 0 < np.abs(mixed.p - exact.p).max() < 0.1
+    again = finetune.finetune(cache, Y, range(16), seed=7, **FAST)
+    np.testing.assert_array_equal(again.p, exact.p)
+
+
+def test_memory_that_runs_out_is_one_sentence(cache, monkeypatch):
+    def too_large(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 9 GiB")
+
+    monkeypatch.setattr(finetune._Fit, "_logits", too_large)
+    with pytest.raises(MemoryError, match="roberta does not fit into memory; use accumulate"):
+        finetune.finetune(cache, Y, range(16), seed=7, **FAST)
+    with pytest.raises(RuntimeError, match="shapes"):  # anything else stays what it is
+        with trunk_cache.fits_in_memory("roberta", ""):
+            raise RuntimeError("shapes do not match")
+
+
+def test_peak_memory_is_what_was_held_at_most():
+    """Oracle: psutil's resident memory while the peak is being made."""
+    held = psutil.Process().memory_info().rss / 2**20
+    more = np.ones((round(finetune.peak_mib() - held) + 100, 2**17))  # 1 MiB per row
+    now = psutil.Process().memory_info().rss / 2**20
+    assert now - 20 < finetune.peak_mib() < now + 20, len(more)
+
+
+# Fits on disk
+
+KILLED = """
+import os, signal, sys
+sys.path.insert(0, {here!r})
+import numpy as np
+from tiny_encoders import cached, clips
+from empdis_utils import finetune
+
+class Fit(finetune._Fit):
+    def _logits(self, rows):
+        if self.epoch == 3 and self.tail.training:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super()._logits(rows)
+
+finetune._Fit = Fit
+cache = cached("hubert", clips("audio", 12), keys=[str(i) for i in range(12)], directory={out!r})
+finetune.finetune(cache, np.arange(12) % 2, range(8), range(8, 12), **{how!r})
+"""
+
+
+def test_a_fit_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
+    how = dict(seed=5, epochs=6, learning_rate=2e-3, checkpoint_every_s=0.0)
+    where = dict(keys=[str(i) for i in range(12)])
+    code = KILLED.format(here=str(Path(__file__).parent), out=str(tmp_path / "a"), how=how)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+    def fit(directory):
+        cache = cached("hubert", clips("audio", 12), directory=directory, **where)
+        return finetune.finetune(cache, np.arange(12) % 2, range(8), range(8, 12), **how)
+
+    epochs, original = [], finetune._Fit.train_epoch
+
+    def count(self, *how):
+        epochs.append(self.epoch)
+        return original(self, *how)
+
+    monkeypatch.setattr(finetune._Fit, "train_epoch", count)
+    resumed = fit(tmp_path / "a")
+    assert epochs == [3, 4, 5]
+    whole = fit(tmp_path / "b")
+    assert epochs == [3, 4, 5, 0, 1, 2, 3, 4, 5]
+    read = fit(tmp_path / "a")  # finished: nothing runs
+    assert len(epochs) == 9
+    for other in (resumed, read):
+        np.testing.assert_array_equal(other.p, whole.p)
+        np.testing.assert_array_equal(other.embeddings, whole.embeddings)
+        pd.testing.assert_frame_equal(other.history, whole.history)
+        assert other.epoch == whole.epoch
+    assert read.cost == resumed.cost and resumed.cost["cpu_s"] > 0
+
+
+def test_a_fit_is_read_only_if_nothing_it_depends_on_has_changed(tmp_path, monkeypatch):
+    cache = cached("roberta", clips("text", 8), directory=tmp_path)
+    y, how = np.arange(8) % 2, dict(seed=1, epochs=1, learning_rate=1e-3)
+
+    def kept(cache=cache, y=y, train=range(6), **more):
+        finetune.finetune(cache, y, train, **(how | more))
+        return len(list((tmp_path / "fits").iterdir()))
+
+    assert [kept(), kept()] == [1, 1]
+    assert kept(seed=2) == 2
+    assert kept(epochs=2) == 3
+    assert kept(train=range(5)) == 4
+    assert kept(y=1 - y) == 5
+    assert kept(y=np.r_[y[:6], 1, 1]) == 5  # labels of clips that are only predicted
+    assert kept(cache=cached("roberta", clips("text", 7), directory=tmp_path)) == 6
+    monkeypatch.setattr(finetune, "_code", lambda: "other code")
+    assert kept() == 7
+    assert kept(resume=False, seed=9) == 7
+
+
+LAUNCHED = """
+import sys
+sys.path.insert(0, {here!r})
+import numpy as np
+from tiny_encoders import cached, clips
+from empdis_utils import finetune
+
+cache = cached("roberta", clips("text", 24), directory={out!r})
+done = finetune.release(
+    cache, np.arange(24) % 2, [str(i) for i in range(24)], np.repeat(["train", "val", "test"], 8),
+    seeds=(1, 2, 3), n_jobs=1, progress=False, epochs=3, learning_rate=2e-3,
+)
+done.predictions.to_parquet({out!r} + f"/{{finetune._processes().process_index}}.parquet")
+"""
+
+
+def test_launched_processes_share_out_the_fits(tmp_path):
+    """Two processes, each fit done by one of them: the bytes of a single process.
+
+    Started by torch's launcher, which is what `accelerate launch` runs on several GPUs; on CPUs
+    alone `accelerate launch` would need MPI.
+    """
+    script = tmp_path / "script.py"
+    script.write_text(LAUNCHED.format(here=str(Path(__file__).parent), out=str(tmp_path)))
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2"]
+    done = subprocess.run(
+        [*launch, str(script)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"},
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(list((tmp_path / "fits").iterdir())) == 3
+    cache = cached("roberta", clips("text", 24))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    alone, *_ = finetune.release(
+        cache, np.arange(24) % 2, [str(i) for i in range(24)],
+        np.repeat(["train", "val", "test"], 8), seeds=(1, 2, 3), n_jobs=1, progress=False,
+        epochs=3, learning_rate=2e-3,
+    )  # fmt: skip
+    torch.set_num_threads(threads)
+    for process in (0, 1):
+        shared = pd.read_parquet(tmp_path / f"{process}.parquet")
+        pd.testing.assert_frame_equal(shared, alone)
 
 
 # Folds
@@ -415,7 +370,7 @@ def test_crossfit_predicts_each_clip_once_per_seed_from_other_recordings(cache, 
         return original(cache, y, train, val, **how)
 
     monkeypatch.setattr(finetune, "finetune", spy)
-    predictions, embeddings = finetune.crossfit(
+    predictions, embeddings, history, cost = finetune.crossfit(
         cache, Y, ids, folds, groups=groups, seeds=(1, 2), n_jobs=1, progress=False, epochs=1
     )
     for (train, val), fold in zip(seen, [0, 1, 2, 3] * 2, strict=True):
@@ -455,15 +410,15 @@ def test_workers_and_this_process_agree(cache):
     how = dict(groups=np.repeat(np.arange(8), 3), seeds=(1,), progress=False, **FAST)
     folds = np.repeat([0, 1, 0, 1], 6)
     ids = [f"c{i}" for i in range(24)]
-    a, _ = finetune.crossfit(cache, Y, ids, folds, n_jobs=1, **how)
-    b, _ = finetune.crossfit(cache, Y, ids, folds, n_jobs=2, **how)
+    a, *_ = finetune.crossfit(cache, Y, ids, folds, n_jobs=1, **how)
+    b, *_ = finetune.crossfit(cache, Y, ids, folds, n_jobs=2, **how)
     pd.testing.assert_frame_equal(a, b, rtol=1e-5)
 
 
 def test_release_split(cache):
     split = np.repeat(["train", "val", "test"], 8)
     ids = [f"c{i}" for i in range(24)]
-    predictions, embeddings = finetune.release(
+    predictions, embeddings, history, _ = finetune.release(
         cache, Y, ids, split, seeds=(1,), n_jobs=1, progress=False, **FAST
     )
     assert predictions["split"].value_counts().to_dict() == {"val": 8, "test": 8}
@@ -477,6 +432,85 @@ def test_a_recording_in_two_folds_is_an_error(cache):
         finetune.crossfit(
             cache, Y, [str(i) for i in range(24)], [0, 1] * 12, groups=["A"] * 24, n_jobs=1
         )
+
+
+# A whole study
+
+TINY = {name: str(CHECKPOINTS / name) for name in SIX}
+
+
+@pytest.fixture(scope="module")
+def fixture_corpus():
+    return corpora.load_fixture()
+
+
+def test_a_study_equals_its_parts(fixture_corpus, tmp_path):
+    manifest = fixture_corpus.manifest.iloc[::4].reset_index(drop=True)
+    asked = {"roberta": TINY["roberta"], "hubert": TINY["hubert"]}
+    how = dict(seeds=(1,), epochs=1, learning_rate=1e-3, progress=False)
+    found = list(
+        finetune.study(
+            fixture_corpus, manifest, asked, ["release", "crossfit"], n_folds=2,
+            directory=tmp_path, **how,
+        )
+    )  # fmt: skip
+    assert [name for name, *_ in found] == ["roberta", "hubert"]
+    _, cache, fits = found[0]
+    assert list(fits) == ["release", "crossfit"] and cache.identity
+    model = encoders.load("roberta", TINY["roberta"])
+    alone = finetune.crossfit(
+        cached("roberta", manifest["transcript"].tolist(), model),
+        manifest["y"],
+        manifest["clip_id"],
+        splits.crossfit_folds(manifest, n_folds=2).to_numpy(),
+        groups=manifest["dialog_id"],
+        n_jobs=1,
+        **how,
+    )
+    pd.testing.assert_frame_equal(fits["crossfit"].predictions, alone.predictions)
+    assert fits["crossfit"].cost["fold"].tolist() == [0, 1]
+    with pytest.raises(ValueError, match="no protocol 'relase'; choose release or crossfit"):
+        next(finetune.study(fixture_corpus, manifest, asked, ["relase"]))
+
+
+def test_encoders_without_inputs_are_left_out(fixture_corpus):
+    manifest = fixture_corpus.manifest.iloc[:20].assign(video_path=None, transcript="")
+    assert finetune.inputs_of(fixture_corpus, manifest, "video") is None
+    assert finetune.inputs_of(fixture_corpus, manifest, "text") is None
+    assert len(finetune.inputs_of(fixture_corpus, manifest, "audio")) == 20
+    asked = {name: TINY[name] for name in ("videomae", "roberta")}
+    assert list(finetune.study(fixture_corpus, manifest, asked, ["release"])) == []
+
+
+def test_what_is_lacking_is_named(fixture_corpus, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    manifest = fixture_corpus.manifest.assign(video_path=None)
+    assert finetune.lacking(fixture_corpus, fixture_corpus.manifest, TINY) == []
+    asked = {**TINY, "hubert": "nobody/no-such-model"}
+    no_hub, no_video = finetune.lacking(fixture_corpus, manifest, asked)
+    assert no_hub.startswith("hubert: nobody/no-such-model is neither in the local Hugging Face")
+    assert no_video == "videomae, timesformer: fixture has no video for any of its 160 clips."
+
+
+def test_the_fits_of_a_chapter_are_found_by_it(fixture_corpus, tmp_path, monkeypatch, capsys):
+    """The command that `accelerate launch` starts, with the chapter's own parameters."""
+    parameters = run.notebook_parameters("02_unimodal")
+    given = {"corpus": "fixture", "encoders": {"roberta": TINY["roberta"]}, "epochs": 1}
+    given |= {"protocols": ["release"], "n_seeds": 2, "cache_dir": str(tmp_path / "cache")}
+    monkeypatch.setattr(run, "chapter_parameters", lambda profile, chapter: given)
+    manifest = fixture_corpus.manifest.iloc[::4].reset_index(drop=True)
+    tables.write(manifest, tmp_path / "runs" / "any" / "artifacts", "manifest")
+    finetune.main(["any", "--runs", str(tmp_path / "runs")])
+    assert "roberta release: 2 fits are in the cache" in capsys.readouterr().out
+    monkeypatch.setattr(finetune._Fit, "train_epoch", None)  # nothing trains again
+    ((_, _, fits),) = finetune.study(
+        fixture_corpus, manifest, given["encoders"], ["release"], seeds=(42, 43),
+        n_folds=parameters["n_folds"], fold_seed=parameters["seed"], directory=given["cache_dir"],
+        progress=False, **{key: (parameters | given)[key] for key in finetune.TRAINING},
+    )  # fmt: skip
+    assert len(fits["release"].cost) == 2
+    with pytest.raises(SystemExit, match="no table 'manifest'"):
+        finetune.main(["any", "--runs", str(tmp_path)])
 
 
 # The tiny checkpoints on the synthetic corpus
@@ -495,7 +529,7 @@ def test_tiny_checkpoints_beat_the_majority_class_on_held_out_recordings(name):
         items = media.Clips(corpus.media(f"{modality}_path"), read)
     cache = cached(name, items, encoders.load(name, CHECKPOINTS / name))
     y = manifest["y"].to_numpy()
-    predictions, _ = finetune.crossfit(
+    predictions, *_ = finetune.crossfit(
         cache,
         y,
         manifest["clip_id"],

@@ -2,11 +2,12 @@
 
 import json
 
+import huggingface_hub.constants
 import nbformat
 import pandas as pd
 import pytest
 
-from empdis_utils import run
+from empdis_utils import corpora, run
 
 GIVEN = 'profile = "demo"\ninputs_dir = ""\noutputs_dir = ""\n'
 
@@ -164,3 +165,22 @@ def test_a_corpus_that_cannot_be_read_is_one_message(house, tmp_path):
     pd.DataFrame({"clip_id": ["a"]}).to_csv(bad, index=False)
     with pytest.raises(run.RunError, match="dialog_id"):
         run.corpus_hashes(str(bad))
+
+
+def test_a_profile_that_needs_media_and_weights_says_what_is_missing(monkeypatch, capsys):
+    """The real profile `paper`, on a corpus without media and with no network."""
+    corpus = corpora.load_fixture()
+    bare = corpus.manifest.assign(audio_path=None, video_path=None)
+    silent = corpora.Corpus("empspeech", bare, corpus.root)
+    monkeypatch.setattr(corpora, "load", lambda name: silent)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setenv("HF_HUB_CACHE", "/nowhere")
+    with pytest.raises(SystemExit) as refused:
+        run.main(["check", "paper"])
+    lines = str(refused.value).splitlines()
+    assert lines[0] == "[fail] profile paper cannot run, 8 things are missing:"
+    assert "  hubert, wav2vec2: empspeech has no audio" in str(refused.value)
+    assert "make clips fetches those still online" in str(refused.value)
+    assert "roberta-base is neither in the local Hugging Face cache nor" in str(refused.value)
+    assert all(len(line) < 200 for line in lines)
+    run.main(["check", "paper", "03_fusion"])  # asks for no encoder

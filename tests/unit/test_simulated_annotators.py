@@ -17,7 +17,7 @@ def truth_table(n=400, kinds=("supports", "supports", "supports")):
     rng = np.random.default_rng(1)
     table = pd.DataFrame({"clip_id": [f"s{i:03d}" for i in range(n)]})
     table["label"] = rng.choice(agreement.JUDGMENTS, n)
-    for m, kind in zip(agreement.MODALITIES, kinds, strict=True):
+    for m, kind in zip(tables.MODALITIES, kinds, strict=True):
         table[f"{m}_cue"], table[f"{m}_strength"] = kind, 1.0
     return table
 

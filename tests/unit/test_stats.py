@@ -213,20 +213,30 @@ def test_permutation_equals_scipy_exact():
 
 
 def enumerate_inside(values, first, cells):
-    """p of the difference of means over every permutation inside cells."""
+    """p of the difference of means about its expectation, over every permutation inside cells."""
     per_cell = []
     for cell in np.unique(cells):
         rows = np.flatnonzero(cells == cell)
         per_cell.append(list(combinations(rows, int(first[rows].sum()))))
-    observed = values[first].mean() - values[~first].mean()
-    extreme = total = 0
+    found = []
     for choice in product(*per_cell):
         side = np.zeros(len(values), bool)
         side[[row for part in choice for row in part]] = True
-        difference = values[side].mean() - values[~side].mean()
-        extreme += abs(difference) >= abs(observed) - 1e-12
-        total += 1
-    return extreme / total
+        found.append(values[side].mean() - values[~side].mean())
+    observed = values[first].mean() - values[~first].mean()
+    expected = np.mean(found)
+    return np.mean(np.abs(found - expected) >= abs(observed - expected) - 1e-12)
+
+
+def test_permutation_sees_an_effect_that_runs_against_that_of_the_recordings():
+    """Simpson's paradox: higher in the first group inside each recording, lower overall."""
+    rng = np.random.default_rng(0)
+    recording = np.repeat([0, 1], 100)
+    first = np.r_[np.arange(100) < 80, np.arange(100) < 20]
+    values = rng.standard_normal(200) + 1.0 * first + 2.0 * recording
+    found = stats.permutation_test(values, first, groups=recording, n_perm=2000)
+    assert found["difference"][0] < 0
+    assert found["p_permutation"][0] < 0.001
 
 
 @pytest.mark.parametrize("limit", [stats.MAX_SUBSETS, 0])

@@ -1,0 +1,199 @@
+"""Oracles: activations in memory, the clips' own bytes, and counts of what is read."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from tiny_encoders import CHECKPOINTS, SENTENCES, cached, clips, shaken
+
+from empdis_utils import encoders, finetune, media, trunk_cache
+
+BROKEN = Path(__file__).parents[1] / "fixture" / "broken"
+
+
+class Once:
+    """Items that may be read once each."""
+
+    def __init__(self, items):
+        self.items, self.read = items, []
+
+    def __len__(self):
+        return len(self.items)
+
+    def __getitem__(self, i):
+        assert i not in self.read, "decoded twice"
+        self.read.append(i)
+        return self.items[i]
+
+
+@pytest.mark.parametrize("name", ["deberta", "hubert", "videomae"])
+def test_disk_and_memory_agree_and_nothing_is_read_twice(tmp_path, name):
+    model = shaken(name)
+    items = Once(clips(encoders.ENCODERS[name].modality, 5))
+    keys = [f"sha-{i}" for i in range(5)]
+    how = dict(directory=tmp_path, keys=keys, settings={"max_s": 10})
+    first = cached(name, items, model, **how)
+    again = cached(name, items, model, **how)
+    memory = cached(name, items.items, model)
+    for i in range(5):
+        assert torch.equal(first.clips[i]["hidden"], memory.clips[i]["hidden"])
+        assert torch.equal(again.clips[i]["hidden"], memory.clips[i]["hidden"])
+    fits = [
+        finetune.finetune(c, [0, 1, 0, 1, 0], range(5), seed=1, epochs=2) for c in (again, memory)
+    ]
+    np.testing.assert_array_equal(fits[0].p, fits[1].p)
+    assert len(list((tmp_path / "trunk").rglob("*.safetensors"))) == 5
+
+
+def test_anything_the_activations_depend_on_makes_new_files(tmp_path):
+    model, tokenizer = shaken("roberta")
+    how = dict(directory=tmp_path, keys=["a", "b"])
+    folders = set()
+
+    def run(model, **more):
+        cached("roberta", SENTENCES[:2], (model, tokenizer), **{**how, **more})
+        new = {path.name for path in (tmp_path / "trunk").iterdir()} - folders
+        folders.update(new)
+        return len(new)
+
+    assert run(model) == 1
+    assert run(model) == 0
+    assert run(model, settings={"case": "lower"}) == 1
+    assert run(model, n_layers=1) == 1
+    assert run(model, trunk_dropout=True) == 1
+    with torch.no_grad():
+        model.roberta.embeddings.word_embeddings.weight[0, 0] += 1
+    assert run(model) == 1
+    with torch.no_grad():  # the head is drawn by the seed; the trunk does not see it
+        model.classifier.dense.weight += 1
+    assert run(model) == 0
+
+
+def test_a_killed_run_resumes_to_the_same_bytes(tmp_path, monkeypatch):
+    model = shaken("roberta")
+    monkeypatch.setitem(trunk_cache.CLIPS_PER_TASK, "text", 2)
+
+    class Killed(Once):
+        def __getitem__(self, i):
+            if i == 3:
+                raise KeyboardInterrupt
+            return super().__getitem__(i)
+
+    with pytest.raises(KeyboardInterrupt):
+        cached("roberta", Killed(SENTENCES[:6]), model, directory=tmp_path, keys=list("abcdef"))
+    rest = Once(SENTENCES[:6])
+    cache = cached("roberta", rest, model, directory=tmp_path, keys=list("abcdef"))
+    assert rest.read == [2, 3, 4, 5]
+    whole = cached("roberta", SENTENCES[:6], model)
+    for i in range(6):
+        assert torch.equal(cache.clips[i]["hidden"], whole.clips[i]["hidden"])
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_two_encoders_of_a_modality_read_each_clip_once(tmp_path):
+    loaded = {name: shaken(name) for name in ("hubert", "wav2vec2")}
+    items = Once(clips("audio", 4))
+    keys = [f"sha-{i}" for i in range(4)]
+    both = trunk_cache.cache_trunks(loaded, items, directory=tmp_path, keys=keys, progress=False)
+    assert items.read == [0, 1, 2, 3]
+    for name, model in loaded.items():
+        alone = cached(name, items.items, model)
+        for i in range(4):
+            assert torch.equal(both[name].clips[i]["hidden"], alone.clips[i]["hidden"])
+        assert both[name].lengths.tolist() == alone.lengths.tolist()
+
+
+def test_the_same_words_run_once_and_keep_their_rows(tmp_path):
+    items = ["oh no", "", "I am with you", "oh no", " ", "oh no"]
+    cache = cached("roberta", items, directory=tmp_path)
+    assert len(list(tmp_path.rglob("*.safetensors"))) == 4  # two texts, two kinds of empty
+    assert torch.equal(cache.clips[0]["hidden"], cache.clips[5]["hidden"])
+    memory = cached("roberta", items)
+    for one in (cache, cached("roberta", items, directory=tmp_path)):  # also when read from disk
+        assert one.status.equals(memory.status)
+        assert one.status["status"].tolist() == ["ok", "empty", "ok", "ok", "empty", "ok"]
+        assert one.lengths.tolist() == memory.lengths.tolist() and one.lengths[1] == 0
+
+
+def test_processes_give_the_same_bytes(tmp_path, monkeypatch):
+    monkeypatch.setitem(trunk_cache.CLIPS_PER_TASK, "text", 3)
+    model = encoders.load("roberta", CHECKPOINTS / "roberta")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in joblib's processes, and in every chapter
+    alone = cached("roberta", SENTENCES, model, directory=tmp_path / "1")
+    torch.set_num_threads(threads)
+    shared = cached("roberta", SENTENCES, model, directory=tmp_path / "2", n_jobs=2)
+    assert alone.identity == shared.identity
+    for i in range(len(SENTENCES)):
+        assert torch.equal(alone.clips[i]["hidden"], shared.clips[i]["hidden"])
+
+
+def test_bf16_is_near_and_has_files_of_its_own(tmp_path):
+    model = encoders.load("roberta", CHECKPOINTS / "roberta")
+    exact = cached("roberta", SENTENCES, model, directory=tmp_path)
+    rough = cached("roberta", SENTENCES, model, directory=tmp_path, precision="bf16")
+    a, b = (cache.clips[0]["hidden"] for cache in (exact, rough))
+    assert 0 < (a - b).abs().max() < 0.1 * a.abs().max()
+    assert b.dtype == torch.float32
+
+
+def test_memory_that_runs_out_is_one_sentence(monkeypatch):
+    def too_large(*_):
+        raise RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes")
+
+    monkeypatch.setattr(trunk_cache, "_trunk", too_large)
+    with pytest.raises(MemoryError, match="roberta does not fit into memory; use a smaller batch"):
+        cached("roberta")
+
+
+def test_unusable_clips_keep_their_row():
+    rng = np.random.default_rng(0)
+    good = [media.Audio(s, 16000, "ok", "") for s in clips("audio", 5)]
+    bad = media.Audio(np.zeros(16000, "f4"), 16000, "silent", "a.wav is silent.")
+    items = [*good[:2], bad, *good[2:]]
+    cache = cached("hubert", items)
+    assert cache.status.loc[2].tolist() == ["silent", "a.wav is silent."]
+    assert cache.usable.tolist() == [True, True, False, True, True, True]
+    fitted = finetune.finetune(cache, rng.integers(0, 2, 6), range(6), seed=1, epochs=1)
+    assert np.isnan(fitted.p).tolist() == (~cache.usable).tolist()
+    assert np.isnan(fitted.embeddings).all(axis=1).tolist() == (~cache.usable).tolist()
+    without = finetune.finetune(cached("hubert", good), [0, 1, 0, 1, 1], range(5), seed=1, epochs=1)
+    assert np.isfinite(without.p).all()
+    text = cached("roberta", ["words", "  "])
+    assert text.status["status"].tolist() == ["ok", "empty"]
+
+
+@pytest.mark.parametrize(
+    "name, read_by, read",
+    [("hubert", "audio", media.load_audio), ("videomae", "video", media.load_frames)],
+)
+def test_every_broken_file_keeps_its_row_and_training_goes_on(tmp_path, name, read_by, read):
+    """Oracle: tests/fixture/broken/expected.csv."""
+    table = pd.read_csv(BROKEN / "expected.csv", keep_default_na=False)
+    table = table[table["read_by"] == read_by].reset_index(drop=True)
+    items = media.Clips([BROKEN / file for file in table["file"]], read)
+    model = encoders.load(name, CHECKPOINTS / name)
+    for _ in range(2):  # read from the files, then from the cache
+        cache = cached(name, items, model, directory=tmp_path)
+        assert cache.status["status"].tolist() == table["status"].tolist()
+        for reason, part in zip(cache.status["reason"], table["reason_contains"], strict=True):
+            assert part in reason
+    n = len(table)
+    fitted = finetune.finetune(cache, np.arange(n) % 2, range(n), seed=1, epochs=1)
+    assert np.isfinite(fitted.p).tolist() == (table["status"] == "ok").tolist()
+    assert 3 < np.isfinite(fitted.p).sum() < n
+
+
+def test_errors():
+    with pytest.raises(ValueError, match="the model has 4, so give 1 to 3"):
+        cached("roberta", n_layers=4)
+    with pytest.raises(ValueError, match="head is 'tail'"):
+        cached("roberta", head="tail")
+    with pytest.raises(ValueError, match="one key per item"):
+        cached("roberta", directory=".", keys=["a"])
+    with pytest.raises(ValueError, match="one key per item"):
+        cached("hubert", directory=".")  # arrays have no names
+    with pytest.raises(ValueError, match="one modality at a time"):
+        trunk_cache.cache_trunks({"roberta": (None, None), "hubert": (None, None)}, [])
