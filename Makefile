@@ -17,6 +17,7 @@ ANNOTATIONS ?= annotations
 # An environment of our own unless one is given (make book PY=python).
 ENV := $(if $(filter $(VENV)/bin/python,$(PY)),$(VENV)/.installed)
 export EMPDIS_DATA := $(if $(EMPDIS_DATA),$(abspath $(EMPDIS_DATA)))
+export REPO  # owner/name on GitHub: adds launch buttons to the pages
 export EMPDIS_DASK := $(or $(DASK),$(EMPDIS_DASK))
 
 # What each chapter reads from earlier ones. A chapter that a profile does not run is left out.
