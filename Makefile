@@ -144,14 +144,15 @@ book: $(ENV)  ## Run what has changed and render the book into _build/html
 
 # Parts of MathJax that no page loads: other combined components, words for speech in other languages.
 MATHJAX_UNUSED := mml-*.js tex-mml-*.js tex-svg*.js tex-chtml-full*.js node-main* sre/mathmaps/[!be]* \
-  sre/mathmaps/es.json input/asciimath* input/mml*
+  sre/mathmaps/es.json input/asciimath* input/mml* input/tex-full.js latest.js \
+  output/chtml/fonts
 
 PROSE := $(shell find book -type f)
 $(BUILD)/html/index.html: $(call PAGES,$(PROFILES) book) $(PROSE) _toc.yml _config.yml $(wildcard notebooks/*.ipynb)
 	@$(PY) -m empdis_utils.book stage --runs $(RUNS) --out $(BUILD)/stage
 	@$(PY) -c 'from jupyter_book.cli.main import main; main()' build $(BUILD)/stage --path-output $(BUILD)/render -W -n -q > $(BUILD)/sphinx.log 2>&1 || \
 	  { cat $(BUILD)/sphinx.log; exit 1; }
-	@cd $(BUILD)/render/_build/html/_static/mathjax && rm -rf $(MATHJAX_UNUSED)
+	@cd $(BUILD)/render/_build/html/_static && find . -name '*.map' -delete && cd mathjax && rm -rf $(MATHJAX_UNUSED)
 	@rm -rf $(BUILD)/html.old && if [ -e $(BUILD)/html ]; then mv $(BUILD)/html $(BUILD)/html.old; fi
 	@cp -r $(BUILD)/render/_build/html $(BUILD)/html && rm -rf $(BUILD)/html.old && touch $@
 

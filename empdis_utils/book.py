@@ -255,17 +255,28 @@ def trim_toc(toc, out):
     return {**toc, "parts": parts}
 
 
-def explorer_files(runs, static):
-    """Source -> target of what the quadrant explorer loads: Plotly, and our own synthetic clips."""
-    from . import corpora
+def add_explorer_files(runs, static):
+    """Write what the quadrant explorer loads: Plotly, and our own synthetic clips. Returns paths.
 
-    plotly = Path(importlib.util.find_spec("plotly").origin).parent / "package_data"
-    files = {plotly / "plotly.min.js": static / "plotly.min.js"}
-    if (runs / "fixture" / "04_quadrants.ipynb").exists():  # clips of others are never copied
-        for kind in ("audio", "video"):
-            for path in sorted((corpora.FIXTURE / kind).iterdir()):
-                files[path] = static / "clips" / path.name
-    return files
+    A clip is one MP4 with picture and sound. Clips of other corpora are never copied.
+    """
+    from . import corpora, playable
+
+    plotly = Path(importlib.util.find_spec("plotly").origin).parent / "package_data/plotly.min.js"
+    made = {static / "plotly.min.js": plotly}
+    if (runs / "fixture" / "04_quadrants.ipynb").exists():
+        videos = sorted((corpora.FIXTURE / "video").glob("*.mp4"))
+        made |= {static / "clips" / video.name: video for video in videos}
+    for target, source in made.items():
+        if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source == plotly:
+            shutil.copyfile(source, target)
+        else:
+            sound = corpora.FIXTURE / "audio" / f"{source.stem}.flac"
+            target.write_bytes(playable.mp4(source, sound, bit_rate=48_000))
+    return set(made)
 
 
 def stage(runs, out, root=run.ROOT):
@@ -315,11 +326,7 @@ def stage(runs, out, root=run.ROOT):
         write_if_changed(out / name, text)
     wanted.add(out / "_config.yml")
     write_if_changed(out / "_config.yml", (root / "_config.yml").read_text(encoding="utf-8"))
-    for path, target in explorer_files(runs, out / "_static").items():
-        wanted.add(target)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if not target.exists() or target.stat().st_size != path.stat().st_size:
-            shutil.copyfile(path, target)
+    wanted |= add_explorer_files(runs, out / "_static")
     for path in out.rglob("*"):
         if path.is_file() and path not in wanted and path.name != "_toc.yml":
             path.unlink()

@@ -99,7 +99,7 @@ def quadrant_of(conf_unimodal, conf_fusion, threshold=0.5):
     return np.select([one & both, one, both], ["blue", "red", "green"], "yellow")
 
 
-def page(data, name, media=None):
+def page(data, name, media=""):
     """The explorer as HTML for a rendered page. Without scripts it says where the figure is.
 
     Parameters
@@ -108,8 +108,9 @@ def page(data, name, media=None):
         From `records`.
     name : str
         Of the run; makes ids unique.
-    media : dict, optional
-        ``{"sound": "…/{id}.flac", "video": "…/{id}.mp4"}``: addresses relative to the page.
+    media : str
+        Address of a clip with picture and sound, relative to the page, such as ``clips/{id}.mp4``.
+        Empty: the cards say that there is none.
 
     Returns
     -------
@@ -120,7 +121,7 @@ def page(data, name, media=None):
         "meaning": style.QUADRANT_MEANING,
         "shapes": {"blue": "circle", "red": "x", "green": "triangle-up", "yellow": "square"},
     }
-    embedded = json.dumps({**data, "look": look, "media": media or {}}, ensure_ascii=False)
+    embedded = json.dumps({**data, "look": look, "media": media}, ensure_ascii=False)
     embedded = embedded.replace("<", "\\u003c")  # a transcript cannot end the script element
     shown = len(data["clips"]["id"])
     drawn = (

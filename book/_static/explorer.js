@@ -89,10 +89,12 @@
       fact("quadrant", quadrant + " (" + data.look.meaning[quadrant] + ")");
       card.replaceChildren(element("h4", "Clip " + data.clips.id[i]),
         element("blockquote", data.clips.transcript[i] || "(no transcript)"), facts);
-      const address = (kind) => data.media[kind] && data.media[kind].replace("{id}", encodeURIComponent(data.clips.id[i]));
-      if (address("video")) card.append(element("video", undefined, { controls: "", preload: "metadata", width: 240, src: address("video"), "aria-label": "Picture of the clip; its words are above" }));
-      if (address("sound")) card.append(element("audio", undefined, { controls: "", preload: "metadata", src: address("sound"), "aria-label": "Sound of the clip; its words are above" }));
-      if (!address("video") && !address("sound")) card.append(element("p", "Sound and picture of this corpus are not part of the book."));
+      card.append(data.media
+        ? element("video", undefined, {
+          controls: "", preload: "metadata", src: data.media.replace("{id}", encodeURIComponent(data.clips.id[i])),
+          "aria-label": "Picture and sound of the clip; its words are above",
+        })
+        : element("p", "Sound and picture of this corpus are not part of the book."));
       card.dataset.clip = data.clips.id[i];
       controls.clip.value = data.clips.id[i];
     }
@@ -117,10 +119,12 @@
     root.dataset.ready = "yes";
   }
 
-  const roots = document.querySelectorAll(".explorer");
-  if (!roots.length) return;
-  const script = document.createElement("script");  // large, so only pages with an explorer load it
-  script.src = new URL("plotly.min.js", here).href;
-  script.onload = () => roots.forEach(start);
-  document.head.append(script);
+  document.addEventListener("DOMContentLoaded", () => {
+    const roots = document.querySelectorAll(".explorer");
+    if (!roots.length) return;
+    const script = document.createElement("script");  // large, so only pages with an explorer load it
+    script.src = new URL("plotly.min.js", here).href;
+    script.onload = () => roots.forEach(start);
+    document.head.append(script);
+  });
 })();

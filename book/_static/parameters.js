@@ -3,7 +3,7 @@
   "use strict";
   const SPLIT = /\s/;
 
-  document.querySelectorAll(".change").forEach((form) => {
+  document.addEventListener("DOMContentLoaded", () => document.querySelectorAll(".change").forEach((form) => {
     const command = form.querySelector("[data-command]"), problem = form.querySelector("[data-problem]");
     const made = command.textContent;
 
@@ -16,5 +16,5 @@
         ? "A value holds no space, quote, dollar sign or backslash on the command line: write such a value into a profile instead."
         : "";
     });
-  });
+  }));
 })();

@@ -55,14 +55,14 @@ def test_quadrant_of(one, both, threshold):
 
 def test_the_page_holds_the_data_and_nothing_of_it_becomes_html(made):
     data = explorer.records(*made)
-    page = explorer.page(data, "run", {"sound": "a/{id}.flac"})
+    page = explorer.page(data, "run", "a/{id}.mp4")
     soup = BeautifulSoup(page, "html.parser")
     scripts = soup.find_all("script")
     assert len(scripts) == 1 and scripts[0]["type"] == "application/json"
     read = json.loads(scripts[0].string)
     assert read["clips"]["transcript"][:2] == [SAID, ""]
     assert read["conf"] == json.loads(json.dumps(data["conf"]))
-    assert read["media"] == {"sound": "a/{id}.flac"}
+    assert read["media"] == "a/{id}.mp4"
     assert not soup.find_all("b")
     assert [o.text for o in soup.select("[data-set=seed] option")][0] == "ensemble"
     assert "The explorer needs scripts" in soup.select_one(".explorer-off").text
