@@ -147,12 +147,19 @@ MATHJAX_UNUSED := mml-*.js tex-mml-*.js tex-svg*.js tex-chtml-full*.js node-main
   sre/mathmaps/es.json input/asciimath* input/mml* input/tex-full.js latest.js \
   output/chtml/fonts
 
+# Pages without formulas do not load MathJax; the theme's icons come from its font, not from a script.
+define LIGHTER
+find _static -name '*.map' -delete; rm -rf $(addprefix _static/mathjax/,$(MATHJAX_UNUSED)) _static/scripts/fontawesome.js*; \
+	  find . -name '*.html' -not -path './_static/*' | xargs sed -i -E 's|<script[^>]*/fontawesome.js[^>]*></script>||' && \
+	  grep -rL --include='*.html' 'class="math' . | xargs sed -i -E 's|<script[^>]*/tex-chtml.js[^>]*></script>||'
+endef
+
 PROSE := $(shell find book -type f)
 $(BUILD)/html/index.html: $(call PAGES,$(PROFILES) book) $(PROSE) _toc.yml _config.yml $(wildcard notebooks/*.ipynb)
 	@$(PY) -m empdis_utils.book stage --runs $(RUNS) --out $(BUILD)/stage
 	@$(PY) -c 'from jupyter_book.cli.main import main; main()' build $(BUILD)/stage --path-output $(BUILD)/render -W -n -q > $(BUILD)/sphinx.log 2>&1 || \
 	  { cat $(BUILD)/sphinx.log; exit 1; }
-	@cd $(BUILD)/render/_build/html/_static && find . -name '*.map' -delete && cd mathjax && rm -rf $(MATHJAX_UNUSED)
+	@cd $(BUILD)/render/_build/html && $(LIGHTER)
 	@rm -rf $(BUILD)/html.old && if [ -e $(BUILD)/html ]; then mv $(BUILD)/html $(BUILD)/html.old; fi
 	@cp -r $(BUILD)/render/_build/html $(BUILD)/html && rm -rf $(BUILD)/html.old && touch $@
 

@@ -88,7 +88,7 @@ def parameter_meanings(source):
 def change_form(source, entry):
     """Markdown: the parameters as a table with a field for each, and the command they make.
 
-    ``_static/parameters.js`` writes the command as fields change; without scripts the table and
+    ``_static/page.js`` writes the command as fields change; without scripts the table and
     the command that made the page remain.
     """
 
@@ -193,8 +193,8 @@ def how_it_was_made(entry):
 def page(source, executed, entry, title, tables=(), repository=""):
     """One finished page (notebook dict) from a source, its run, and its provenance entry.
 
-    ``__profile__`` in a label or an address becomes the run's name. `tables` and `repository` are
-    those of `take_along`.
+    The placeholder for a run's name, in a label or an address, is filled in. `tables` and
+    `repository` are those of `take_along`.
     """
     notebook = json.loads(json.dumps(merge(source, executed)).replace("__profile__", entry["run"]))
     for cell in notebook["cells"]:
@@ -255,7 +255,7 @@ def trim_toc(toc, out):
     return {**toc, "parts": parts}
 
 
-def add_explorer_files(runs, static):
+def add_explorer_files(runs, folder):
     """Write what the quadrant explorer loads: Plotly, and our own synthetic clips. Returns paths.
 
     A clip is one MP4 with picture and sound. Clips of other corpora are never copied.
@@ -263,10 +263,10 @@ def add_explorer_files(runs, static):
     from . import corpora, playable
 
     plotly = Path(importlib.util.find_spec("plotly").origin).parent / "package_data/plotly.min.js"
-    made = {static / "plotly.min.js": plotly}
+    made = {folder / "plotly.min.js": plotly}
     if (runs / "fixture" / "04_quadrants.ipynb").exists():
         videos = sorted((corpora.FIXTURE / "video").glob("*.mp4"))
-        made |= {static / "clips" / video.name: video for video in videos}
+        made |= {folder / "clips" / video.name: video for video in videos}
     for target, source in made.items():
         if target.exists() and target.stat().st_mtime >= source.stat().st_mtime:
             continue
@@ -326,7 +326,8 @@ def stage(runs, out, root=run.ROOT):
         write_if_changed(out / name, text)
     wanted.add(out / "_config.yml")
     write_if_changed(out / "_config.yml", (root / "_config.yml").read_text(encoding="utf-8"))
-    wanted |= add_explorer_files(runs, out / "_static")
+    # not under _static: the renderer puts every script found there on every page
+    wanted |= add_explorer_files(runs, out / "extra" / "explorer")
     for path in out.rglob("*"):
         if path.is_file() and path not in wanted and path.name != "_toc.yml":
             path.unlink()

@@ -123,7 +123,7 @@
     const roots = document.querySelectorAll(".explorer");
     if (!roots.length) return;
     const script = document.createElement("script");  // large, so only pages with an explorer load it
-    script.src = new URL("plotly.min.js", here).href;
+    script.src = new URL("../explorer/plotly.min.js", here).href;
     script.onload = () => roots.forEach(start);
     document.head.append(script);
   });

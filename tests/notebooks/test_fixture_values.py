@@ -192,7 +192,7 @@ def test_08_split_simulation_rewards_the_mark_under_random_folds_only(read):
 
 def test_08_choices_start_from_chapter_03(read):
     effects = read("choices").set_index(["choice", "number"])["value"]
-    rows = read("predictions").query("source == 'fusion' and seed < 44")
+    rows = read("predictions").query("source == 'fusion' and seed < 43")
     right = ((rows["p"] > 0.5) == rows["y"]).groupby(rows["inputs"]).mean()
     base = effects["as in chapter 03"]
     full = "text+audio+video"

@@ -1,7 +1,11 @@
-// Builds the command that reruns a page with other parameters, as the fields of its table change.
+// On every page: the command that reruns it with other parameters, as the fields of its table change.
 (function () {
   "use strict";
   const SPLIT = /\s/;
+
+  // The bibliography names itself a list, but its entries are not list items.
+  document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("div.citation-list[role=list]")
+    .forEach((list) => list.removeAttribute("role")));
 
   document.addEventListener("DOMContentLoaded", () => document.querySelectorAll(".change").forEach((form) => {
     const command = form.querySelector("[data-command]"), problem = form.querySelector("[data-problem]");
