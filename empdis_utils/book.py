@@ -158,7 +158,7 @@ def is_progress(output):
     if output["output_type"] != "stream" or output["name"] != "stderr":
         return False
     lines = re.split(r"[\r\n]", "".join(output["text"]))
-    return all(not line.strip() or re.search(r"\d+%\|", line) for line in lines)
+    return all(not line.strip() or re.search(r"\d+%\||\d+\w* \[\d+:\d\d", line) for line in lines)
 
 
 def how_it_was_made(entry):

@@ -39,7 +39,12 @@ def executed():
         code("x = 1", tags=["parameters"]),
         code("x = 2", tags=["injected-parameters"]),
         code(
-            "x", [stream("2"), stream("10%|#  \r20%|## ", "stderr"), stream("careful!", "stderr")]
+            "x",
+            [
+                stream("2"),
+                stream("10%|#  \r20%|## \nx: 0clip [00:00, ?clip/s]", "stderr"),
+                stream("careful!", "stderr"),
+            ],
         ),
     ]
     return {"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
