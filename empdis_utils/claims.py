@@ -258,6 +258,20 @@ def cell(read, table, where, value):
     return float(row[value]), float(row["ci_low"]), float(row["ci_high"]), n
 
 
+def cells(read, table, where, value):
+    """Mean of several rows of a chapter's table, with an interval that spans all of theirs.
+
+    So a verdict needs every row on one side; rows that differ give ``too little data``.
+    """
+    found = read(table, value, "ci_low", "ci_high", *where)
+    for column, wanted in where.items():
+        found = found[found[column].isin(wanted)]
+        if len(found) != len(wanted):
+            raise NotTestable(f"{len(found)} rows of {len(wanted)} with that {column}")
+    n = int(found["n"].max()) if "n" in found else 0
+    return float(found[value].mean()), found["ci_low"].min(), found["ci_high"].max(), n
+
+
 def _fusion(read):
     """Seed-wise predicted classes of the fusion nets, and the name of the full one."""
     rows = read("predictions")
@@ -414,23 +428,10 @@ def kappa_gap(read, plus, minus):
     return *_interval_of(columns, groups, gap), len(quadrant)
 
 
-def vote_entropy_gap(read, plus, minus):
-    """Entropy of people's votes on the full clip, `plus` minus `minus` quadrants made of people."""
-    rows = read("people_quadrants", "entropy_multimodal", "quadrant")
-    rows = rows[rows["quadrant"].isin([*plus, *minus])]
-    recording = rows["dialog_id"] if "dialog_id" in rows else rows["clip_id"].str.split("_").str[0]
-    value, low, high, _ = _gap(
-        rows["entropy_multimodal"].to_numpy(),
-        rows["quadrant"].isin(plus).to_numpy(),
-        recording.to_numpy(),
-    )
-    return value, low, high, rows["clip_id"].nunique()
-
-
 MEASURES = {
     measure.__name__: measure
     for measure in (
-        *(cell, disagreement_gap, fusion_gain, gate_range, above_recording),
-        *(entropy_gap, boundary_gap, kappa_change, kappa_gap, vote_entropy_gap),
+        *(cell, cells, disagreement_gap, fusion_gain, gate_range, above_recording),
+        *(entropy_gap, boundary_gap, kappa_change, kappa_gap),
     )
 }

@@ -274,24 +274,24 @@ def test_kappa_change_and_gap_equal_scikit_learn(run):
     assert found == pytest.approx(expected)
 
 
-def test_vote_entropy_gap(tmp_path):
-    rng = np.random.default_rng(1)
-    rows = pd.DataFrame(
-        {
-            "clip_id": [f"{1000 + i % 9}_x_{i}" for i in range(90)],
-            "quadrant": rng.choice(["red", "blue"], 90),
-            "entropy_multimodal": rng.random(90),
-        }
-    )
-    tables.write(rows, tmp_path / "run" / "artifacts", "people_quadrants")
-    means = rows.groupby("quadrant")["entropy_multimodal"].mean()
-    found = measured(tmp_path, "vote_entropy_gap", plus=["red"], minus=["blue"])
-    assert found == pytest.approx(means["red"] - means["blue"])
+def test_several_rows_must_agree(tmp_path):
+    def said(*rows):
+        frame = pd.DataFrame(rows, columns=["a", "x", "ci_low", "ci_high"])
+        tables.write(frame, tmp_path / "run" / "artifacts", "t")
+        test = {"measure": "cells", "table": "t", "where": {"a": ["p", "q"]}, "value": "x"}
+        return one({**test, "chapter": ""}, tmp_path)
+
+    both = said(("p", 0.2, 0.1, 0.3), ("q", 0.4, 0.3, 0.5), ("r", -9, -9, -9))
+    assert both["verdict"] == "supported" and both["run_value"] == pytest.approx(0.3)
+    assert (both["ci_low"], both["ci_high"]) == (0.1, 0.5)
+    assert said(("p", 0.2, 0.1, 0.3), ("q", -0.4, -0.5, -0.3))["verdict"] == "too little data"
+    assert said(("p", -0.2, -0.3, -0.1), ("q", -0.4, -0.5, -0.3))["verdict"] == "contradicted"
+    assert said(("p", 0.2, 0.1, 0.3))["note"] == "1 rows of 2 with that a"
 
 
 def test_later_tests_are_tried_when_the_first_lacks_its_table(run):
     both = [
-        {"measure": "vote_entropy_gap", "plus": ["red"], "minus": ["blue"], "chapter": "a"},
+        {"measure": "cell", "table": "gone", "where": {}, "value": "x", "chapter": "a"},
         {"measure": "gate_range", "chapter": "b", "figure": "fig-x"},
     ]
     row = claims.evaluate([claim(None, tests=both)], run, ["run"]).iloc[0]
