@@ -157,6 +157,7 @@ endef
 PROSE := $(shell find book -type f)
 $(BUILD)/html/index.html: $(call PAGES,$(PROFILES) book) $(PROSE) _toc.yml _config.yml $(wildcard notebooks/*.ipynb)
 	@$(PY) -m empdis_utils.book stage --runs $(RUNS) --out $(BUILD)/stage
+	@rm -rf $(BUILD)/render/_build/html/_static  # always copied anew; what is gone must not stay
 	@$(PY) -c 'from jupyter_book.cli.main import main; main()' build $(BUILD)/stage --path-output $(BUILD)/render -W -n -q > $(BUILD)/sphinx.log 2>&1 || \
 	  { cat $(BUILD)/sphinx.log; exit 1; }
 	@cd $(BUILD)/render/_build/html && $(LIGHTER)
