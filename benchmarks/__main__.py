@@ -1,4 +1,4 @@
-"""Run all benchmarks and keep a dated result: python -m benchmarks (make bench)."""
+"""Run the benchmarks and keep a dated result: python -m benchmarks [bench_stats …] (make bench)."""
 
 import subprocess
 import sys
@@ -14,7 +14,11 @@ PARTS = ("bench_flow", "bench_stats", "bench_features", "bench_encoders")
 def main():
     """Each part in a process of its own; what it prints goes to the screen and to the result."""
     lines = [f"hardware: {run.hardware()}", f"commit: {run.git_state()}", ""]
-    for part in PARTS:
+    chosen = sys.argv[1:] or PARTS
+    unknown = sorted(set(chosen) - set(PARTS))
+    if unknown:
+        sys.exit(f"no benchmark {', '.join(unknown)}: there are {', '.join(PARTS)}")
+    for part in chosen:
         print(f"== {part}", flush=True)
         done = subprocess.run(
             [sys.executable, str(HERE / f"{part}.py")], capture_output=True, text=True
@@ -24,9 +28,14 @@ def main():
         if done.returncode:
             sys.exit(f"{part} failed")
     day = time.strftime("%Y-%m-%d")
-    target = HERE / "results" / f"{day}.md"
+    some = (
+        ""
+        if len(chosen) == len(PARTS)
+        else "-" + "-".join(n.removeprefix("bench_") for n in chosen)
+    )
+    target = HERE / "results" / f"{day}{some}.md"
     target.parent.mkdir(exist_ok=True)
-    target.write_text(f"# {day}\n\n" + "\n".join(lines), encoding="utf-8")
+    target.write_text(f"# {day}{some}\n\n" + "\n".join(lines), encoding="utf-8")
     print(f"kept in {target.relative_to(HERE.parent)}")
 
 
