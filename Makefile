@@ -76,9 +76,9 @@ $(BUILD)/code/%.json: $(BUILD)/code/%.stamp ;
 
 # The profile `predictions` reads one CSV and remembers which. It reruns when name or content change.
 GIVEN := $(RUNS)/predictions/.csv
-ifeq ($(origin CSV),undefined)
+ifeq ($(CSV),)
 CSV := $(shell sed -n 1p $(GIVEN) 2>/dev/null)
-FUSION ?= $(shell sed -n 2p $(GIVEN) 2>/dev/null)
+FUSION := $(or $(FUSION),$(shell sed -n 2p $(GIVEN) 2>/dev/null))
 endif
 export CSV FUSION
 given = $(if $(filter predictions,$(1)),-p 'corpus=predictions:$(CSV)' $(if $(FUSION),$(if $(filter 04_quadrants,$(2)),-p 'fusion=$(FUSION)')))

@@ -297,10 +297,12 @@ def disagreement_gap(read, plus, minus):
 
 
 def fusion_gain(read):
-    """Accuracy of full fusion minus that of the single modality that scores best on these clips."""
+    """Accuracy of full fusion minus that of the single modality that validation clips prefer."""
     rows, full = _fusion(read)
+    val = read("predictions_validation")
+    val = val[(val["source"] == "fusion") & ~val["inputs"].str.contains("+", regex=False)]
+    best = ((val["p"] > 0.5) == val["y"]).groupby(val["inputs"]).mean().idxmax()
     right = (rows["said"] == rows["y"]).groupby([rows["clip_id"], rows["inputs"]]).mean().unstack()
-    best = max((m for m in right if "+" not in m), key=lambda m: right[m].mean())
     groups = read.recordings(right.index)
     return *stats.bootstrap_ci((right[full] - right[best]).to_numpy(), groups=groups), len(right)
 

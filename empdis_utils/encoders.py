@@ -323,12 +323,19 @@ def _model(encoder, source, config, n_classes, revision):
 
 
 def _fold_weight_norm(model):
-    """The audio encoders' position convolution is frozen; folded, it can go to other processes."""
+    """The audio encoders' position convolution is frozen; folded, it can go to other processes.
+
+    By one thread: the last bits of a norm depend on how many share its sum, and caches are found
+    by a hash of the weights.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
     for module in list(model.modules()):
         if parametrize.is_parametrized(module):
             for name in list(module.parametrizations):
                 parametrize.remove_parametrizations(module, name)
             module._load_state_dict_pre_hooks.clear()  # weight norm's, for older checkpoints
+    torch.set_num_threads(threads)
 
 
 def _processor(encoder, source, revision):

@@ -11,9 +11,12 @@ import subprocess
 import sys
 import time
 
+import numpy as np
+import pandas as pd
 import pytest
 import standins
 
+from empdis_utils import tables
 from tests.conftest import ROOT
 
 
@@ -146,3 +149,28 @@ def test_help_explains_every_target_in_one_line(copy):
     for target in ("env", "book", "test", "study", "data", "bench", "clean"):
         line = next(x for x in said.splitlines() if x.split()[:2] == ["make", target])
         assert len(line.split()) > 4
+
+
+def test_audit_makes_its_page_for_any_manifest_and_says_what_is_missing(copy):
+    rng = np.random.default_rng(0)
+    recording = np.arange(90) % 3  # fewer than folds
+    y = (rng.random(90) < np.array([0.9, 0.1, 0.5])[recording]).astype(int)
+    frame = pd.DataFrame(
+        {
+            **{"clip_id": [f"c{i}" for i in range(90)], "dialog_id": [f"d{r}" for r in recording]},
+            **{"transcript": "", "label": [f"l{k}" for k in y], "y": y},
+            "split": rng.choice(["train", "test"], 90),
+        }
+    )
+    frame.to_csv(copy / "mine.csv", index=False)
+    make(copy, "audit", "CSV=mine.csv")
+    artifacts = copy / "_build/runs/audit/artifacts"
+    accuracy = tables.read(artifacts, "split_accuracy").set_index(["features", "folds"])["accuracy"]
+    assert set(accuracy.index.get_level_values(0)) == {"recording only"}  # no words, no features
+    best = sum(
+        max(part.mean(), 1 - part.mean()) * len(part) for _, part in frame["y"].groupby(recording)
+    )
+    assert accuracy["recording only", "random"] == pytest.approx(best / 90, abs=0.05)
+    assert "Which manifest?" in make(copy, "audit", ok=False)
+    frame.assign(y=0, label="l0").to_csv(copy / "mine.csv", index=False)
+    assert "this page compares two classes" in make(copy, "audit", "CSV=mine.csv", ok=False)

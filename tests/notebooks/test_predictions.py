@@ -20,7 +20,9 @@ def csv(path, seed=0):
     return frame
 
 
-def test_predictions_from_elsewhere_become_pages(copy):  # noqa: F811
+def test_predictions_from_elsewhere_become_pages(copy, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("CSV", "")  # as a make around this one exports it
+    monkeypatch.setenv("FUSION", "")
     study = ("study", "PROFILE=predictions")
     assert "Which CSV?" in make(copy, *study, ok=False)
     frame = csv(copy / "my file.csv")

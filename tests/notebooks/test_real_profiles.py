@@ -41,7 +41,29 @@ def runs(data, tmp_path_factory):
         for profile in ("empspeech", "mosi", "cremad"):
             for chapter in run.read_profile(profile)["chapters"]:
                 run.run_chapter(profile, chapter, folder, overrides=small.get(chapter, []))
+        for chapter in ("00_findings", "08_ledger"):
+            run.run_chapter("book", chapter, folder)
     return folder
+
+
+def test_first_page_has_one_line_per_question_and_corpus(runs):
+    findings = tables.read(runs / "book" / "artifacts", "findings")
+    assert not findings.duplicated(["question", "corpus"]).any()
+    divided = tables.read(runs / "cremad" / "artifacts", "divided")
+    people = findings["question"].str.startswith("How divided are people")
+    held = divided[divided["answers"] == "six emotions, other half"]
+    assert people.sum() == held["quadrant"].isin(tables.QUADRANTS).sum() > 0
+
+
+def test_ledger_of_the_real_corpora_follows_its_intervals(runs):
+    ledger = tables.read(runs / "book" / "artifacts", "claims")
+    tested = ledger[ledger["verdict"] != "not testable"]
+    assert {"empspeech", "mosi", "cremad"} <= set(tested["profile"])
+    for row in tested.itertuples():
+        claim, reference = row.expects.rsplit(" ", 1)
+        sides = {"above": row.ci_low > float(reference), "below": row.ci_high < float(reference)}
+        if claim in sides:
+            assert (row.verdict == "supported") == sides[claim], row
 
 
 def test_empspeech_baseline_knows_the_recording(runs):

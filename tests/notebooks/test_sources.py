@@ -8,7 +8,8 @@ import yaml
 
 from empdis_utils import run
 
-NOTEBOOKS = sorted(run.NOTEBOOKS.glob("*.ipynb"))
+NOTEBOOKS = sorted(run.NOTEBOOKS.glob("*.ipynb"))  # the chapters
+SERVED = sorted(run.NOTEBOOKS.glob("*/*.ipynb"))  # no chapters: papermill never runs them
 PROFILES = sorted((run.NOTEBOOKS / "profiles").glob("*.yaml"))
 
 
@@ -21,6 +22,7 @@ def cells(path, kind):
     return [c for c in json.loads(path.read_text())["cells"] if c["cell_type"] == kind]
 
 
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *SERVED], ids=lambda path: path.stem)
 def test_no_outputs_are_stored(path):
     for cell in cells(path, "code"):
         assert cell["outputs"] == [] and cell["execution_count"] is None
@@ -30,6 +32,7 @@ def test_one_parameters_cell_of_literals_with_what_the_run_gives(path):
     assert set(run.GIVEN_BY_RUN) <= set(run.notebook_parameters(path.stem))
 
 
+@pytest.mark.parametrize("path", [*NOTEBOOKS, *SERVED], ids=lambda path: path.stem)
 def test_no_absolute_path(path):
     assert not re.search(r"[\"'(\s]/(home|root|work|tmp|usr|Users|mnt)/", path.read_text())
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import pickle
 import shutil
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from joblib import Parallel, delayed
 from safetensors.torch import load_file, save_file
 
 from empdis_utils import encoders
@@ -66,11 +66,28 @@ def test_tiny_checkpoints_are_small_and_what_their_sums_say():
         assert sums[path] == hashlib.sha256((CHECKPOINTS / path).read_bytes()).hexdigest()
 
 
+def _hidden(model, given):
+    with torch.no_grad():
+        return model.base_model(given).last_hidden_state
+
+
+@pytest.mark.parametrize("name", ["hubert", "wav2vec2"])
+def test_weights_are_the_same_bytes_whatever_the_threads(name):
+    """The caches' keys are hashes of the weights."""
+    threads, weights = torch.get_num_threads(), []
+    for n in (1, 2):
+        torch.set_num_threads(n)
+        weights.append(encoders.load(name, CHECKPOINTS / name)[0].base_model.state_dict())
+        assert torch.get_num_threads() == n
+    torch.set_num_threads(threads)
+    for key, value in weights[0].items():
+        assert torch.equal(value, weights[1][key]), key
+
+
 @pytest.mark.parametrize("name", SIX)
 def test_a_loaded_model_can_go_to_another_process(name):
-    """transformers' weight norm cannot be pickled; folded, the model is the same function."""
-    model, processor = encoders.load(name, CHECKPOINTS / name)
-    copy, _ = pickle.loads(pickle.dumps((model, processor)))
+    """transformers' weight norm cannot travel; folded, the model is the same function there."""
+    model, _ = encoders.load(name, CHECKPOINTS / name)
     own = CLASSES[name].from_pretrained(CHECKPOINTS / name).eval()
     torch.manual_seed(0)
     shape = {"text": (2, 9), "audio": (2, 5000), "video": (1, 16, 3, 80, 80)}
@@ -78,8 +95,8 @@ def test_a_loaded_model_can_go_to_another_process(name):
     given = (
         torch.randint(5, 100, shape["text"]) if modality == "text" else torch.randn(shape[modality])
     )
-    with torch.no_grad():
-        hidden = [one.base_model(given).last_hidden_state for one in (copy, own)]
+    (there,) = Parallel(n_jobs=2)([delayed(_hidden)(model, given)])
+    hidden = [there, _hidden(own, given)]
     torch.testing.assert_close(*hidden, atol=1e-6, rtol=0)
 
 

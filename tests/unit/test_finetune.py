@@ -260,7 +260,12 @@ def test_a_fit_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     how = dict(seed=5, epochs=6, learning_rate=2e-3, checkpoint_every_s=0.0)
     where = dict(keys=[str(i) for i in range(12)])
     code = KILLED.format(here=str(Path(__file__).parent), out=str(tmp_path / "a"), how=how)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "OMP_NUM_THREADS": str(torch.get_num_threads())},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == -signal.SIGKILL, done.stderr
 
     def fit(directory):
