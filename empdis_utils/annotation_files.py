@@ -3,6 +3,7 @@
 import csv
 import datetime
 import io
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -10,8 +11,8 @@ import pandas as pd
 from empdis_utils.agreement import JUDGMENTS
 from empdis_utils.tables import MODALITIES, SCHEMAS
 
-COLUMNS = list(SCHEMAS["annotations"].columns)
-OPTIONAL = ("seconds",)  # time per answer: may be in a file, is not in the table
+COLUMNS = [name for name, column in SCHEMAS["annotations"].columns.items() if column.required]
+OPTIONAL = ("seconds",)  # time per answer
 
 
 def read_annotations(paths, clips=None, judgments=JUDGMENTS):
@@ -30,7 +31,8 @@ def read_annotations(paths, clips=None, judgments=JUDGMENTS):
     Returns
     -------
     annotations : DataFrame
-        The table `annotations`: the rows that can be used, repaired where that is safe.
+        The table `annotations`: the rows that can be used, repaired where that is safe. With
+        `seconds` (float, NaN where unknown) if a file has them.
     problems : DataFrame
         file (name only), line (1 is the header), annotator, clip_id, problem, used (whether the row
         is in `annotations`). Every line that is left out or changed is here, with its reason.
@@ -46,8 +48,8 @@ def read_annotations(paths, clips=None, judgments=JUDGMENTS):
     blanks and capitals around an answer, ``1.0`` for 1. Listed and left out: lines with too few or
     too many fields, an unknown clip, modality, round or judgment, an empty name, and all but the
     first of double judgments (the first was given before the second was seen). Listed and kept: a
-    missing round, a second round before the first, a time that is not ISO 8601, two names in a
-    file.
+    missing round, a second round before the first, a time that is not ISO 8601, seconds that are
+    no number, two names in a file.
     """
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
     rows, problems = [], []
@@ -57,7 +59,9 @@ def read_annotations(paths, clips=None, judgments=JUDGMENTS):
         problems += wrong
     rows, double = _drop_double(rows)
     problems += double + _round_problems(rows)
-    table = pd.DataFrame([r["row"] for r in rows], columns=COLUMNS)
+    timed = any("seconds" in r["row"] for r in rows)
+    columns = COLUMNS + ["seconds"] * timed
+    table = pd.DataFrame([r["row"] for r in rows], columns=columns)
     text = [c for c in COLUMNS if c != "round"]
     table = table.astype({**dict.fromkeys(text, "str"), "round": "int64"})
     names = [p.name for p in map(Path, paths)]
@@ -172,6 +176,11 @@ def _check_row(raw, clips, judgments):
         datetime.datetime.fromisoformat(row["at"])
     except ValueError:
         notes.append(f"time {row['at']!r} is not ISO 8601")
+    if "seconds" in raw:
+        row["seconds"] = pd.to_numeric(raw["seconds"].strip(), errors="coerce")
+        if not row["seconds"] >= 0:
+            notes.append(f"{raw['seconds'].strip()!r} is no number of seconds")
+            row["seconds"] = math.nan
     return row, changed, faults, notes
 
 

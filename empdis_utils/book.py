@@ -10,6 +10,7 @@ the corpus, pages of synthetic data carry a note, and each page ends with how it
 
 import argparse
 import ast
+import gzip
 import html
 import importlib.util
 import json
@@ -21,9 +22,10 @@ from pathlib import Path
 
 import yaml
 
-from . import course, run
+from . import course, limits, run
 
-MOST_BYTES = 200_000  # of a table that is offered as CSV
+MOST_BYTES = 200_000  # of a CSV that is offered as it is; a larger one is packed
+MOST_PACKED_BYTES = 500_000  # of a packed one; a larger one is not offered
 SYNTHETIC_NOTE = """```{admonition} Synthetic clips
 :class: warning
 This page shows the known-truth corpus: generated speech, warped photographs, written templates.
@@ -92,14 +94,14 @@ def change_form(source, entry):
     the command that made the page remain.
     """
 
+    allowed = limits.read(run.NOTEBOOKS / "limits.yaml")
+
     def cells(name, default, meaning):
         now = json.dumps(entry["parameters"][name], ensure_ascii=False)
-        field = (
-            f'<input data-name="{name}" placeholder="{html.escape(now)}" '
-            f'aria-label="new value of {name}" size="12">'
-        )
+        schema = allowed.get(name, {})
+        about = [html.escape(text) for text in (meaning, limits.words(schema) if schema else "")]
         shown = [f"<code>{html.escape(text)}</code>" for text in (default, now)]
-        return "".join(f"<td>{c}</td>" for c in (html.escape(meaning), *shown, field))
+        return "".join(f"<td>{c}</td>" for c in (*about, *shown, limits.field(name, schema, now)))
 
     rows = "".join(
         f'<tr><th scope="row"><code>{name}</code></th>{cells(name, default, meaning)}</tr>'
@@ -108,7 +110,7 @@ def change_form(source, entry):
     )
     head = "".join(
         f'<th scope="col">{text}</th>'
-        for text in ("parameter", "meaning", "default", "here", "change to")
+        for text in ("parameter", "meaning", "allowed", "default", "here", "change to")
     )
     base = f"make study PROFILE={entry['profile']} NB={entry['chapter']}"
     made = base + (f' P="{" ".join(entry["overrides"])}"' if entry["overrides"] else "")
@@ -129,13 +131,13 @@ def take_along(entry, tables, repository=""):
     entry : dict
         Provenance of the page.
     tables : sequence of str
-        Names of the CSV files beside the page, in the folder ``tables``.
+        The files beside the page, in the folder ``tables``.
     repository : str
         ``owner/name`` on GitHub; empty: no buttons.
     """
     name = f"{entry['chapter']}.ipynb"
     links = [f"{{download}}`source notebook <source/{name}>`"]
-    links += [f"{{download}}`{table}.csv <tables/{table}.csv>`" for table in tables]
+    links += [f"{{download}}`{table} <tables/{table}>`" for table in tables]
     lines = ["```{dropdown} Take it with you", "- " + "\n- ".join(links)]
     if repository:
         at = f"{repository}/blob/main/notebooks/{name}"
@@ -144,7 +146,12 @@ def take_along(entry, tables, repository=""):
             f"- [open in Binder](https://mybinder.org/v2/gh/{lab})",
             f"- [open in Colab](https://colab.research.google.com/github/{at})",
         ]
-    lines += ["", "Larger tables are in the run's folder, as parquet.", "```"]
+    if any(table.endswith(".gz") for table in tables):
+        lines += [
+            "",
+            'A `.csv.gz` is a packed CSV: `pandas.read_csv("quadrants.csv.gz")` reads it.',
+        ]
+    lines += ["", "All tables are in the run's folder, as parquet.", "```"]
     return "\n".join(lines)
 
 
@@ -218,26 +225,30 @@ def page(source, executed, entry, title, tables=(), repository=""):
     return notebook
 
 
-def small_tables(artifacts, names, most_bytes=MOST_BYTES):
-    """Name -> CSV text of the parquet tables among `names` that stay below `most_bytes`."""
+def csv_tables(artifacts, names, most=MOST_BYTES, most_packed=MOST_PACKED_BYTES):
+    """File name -> content of the parquet tables among `names`, as CSV or packed CSV."""
     import pandas as pd  # slow: not for the step `code`
 
     found = {}
     for name in sorted(names):
         path = artifacts / name
         if path.suffix == ".parquet" and path.parent == artifacts and path.exists():
-            text = pd.read_parquet(path).to_csv(index=False)
-            if len(text.encode()) <= most_bytes:
-                found[path.stem] = text
+            content = pd.read_parquet(path).to_csv(index=False).encode()
+            packed = gzip.compress(content, mtime=0) if len(content) > most else None
+            if packed is None:
+                found[f"{path.stem}.csv"] = content
+            elif len(packed) <= most_packed:
+                found[f"{path.stem}.csv.gz"] = packed
     return found
 
 
-def write_if_changed(path, text):
-    """Write `text`, and leave the file (and its date) alone when it says the same already."""
-    if path.exists() and path.read_text(encoding="utf-8") == text:
+def write_if_changed(path, content):
+    """Write text or bytes, and leave the file (and its date) alone when they are there already."""
+    content = content.encode() if isinstance(content, str) else content
+    if path.exists() and path.read_bytes() == content:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    path.write_bytes(content)
 
 
 def trim_toc(toc, out):
@@ -306,7 +317,7 @@ def stage(runs, out, root=run.ROOT):
             title = run.read_profile(entry["profile"]).get("title", "")
             title = ", ".join([title, *entry["overrides"]])
             folder = out / "runs" / entry["run"]
-            offered = small_tables(story_path.parent / "artifacts", entry["outputs"])
+            offered = csv_tables(story_path.parent / "artifacts", entry["outputs"])
             about = {**entry, "chapter": chapter}
             try:
                 made = page(source, done, about, title, offered, os.environ.get("REPO", ""))
@@ -316,7 +327,7 @@ def stage(runs, out, root=run.ROOT):
             files = {
                 folder / executed.name: json.dumps(made, indent=1) + "\n",
                 folder / "source" / executed.name: json.dumps(source, indent=1) + "\n",
-                **{folder / "tables" / f"{name}.csv": text for name, text in offered.items()},
+                **{folder / "tables" / name: content for name, content in offered.items()},
             }
             wanted |= set(files)
             for path, text in files.items():

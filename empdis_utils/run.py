@@ -1,6 +1,7 @@
 """Run one chapter with papermill: the few things that papermill leaves out.
 
-A parameter that the notebook does not have is refused before anything runs. The executed notebook
+A parameter that the notebook does not have, or a value outside its limits, is refused before
+anything runs. The executed notebook
 and its tables are written aside and renamed, so that a half-written file is never taken for a
 finished one. What went in and what came out is recorded in ``provenance.json``.
 
@@ -23,6 +24,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import yaml
+
+from . import limits
 
 ROOT = Path(__file__).resolve().parents[1]
 NOTEBOOKS = ROOT / "notebooks"
@@ -90,7 +93,7 @@ def chapter_parameters(profile, chapter, overrides=()):
     Raises
     ------
     RunError
-        Lists unknown names and the known ones.
+        Lists unknown names and the known ones, or values outside their limits.
     """
     known = notebook_parameters(chapter)
     settings = read_profile(profile)
@@ -107,6 +110,12 @@ def chapter_parameters(profile, chapter, overrides=()):
             f"{chapter} has no parameter {', '.join(unknown)} (profile {profile}); "
             f"it has: {', '.join(free)}"
         )
+    try:
+        wrong = limits.problems(given, limits.read(NOTEBOOKS / "limits.yaml"))
+    except ValueError as error:
+        raise RunError(str(error)) from None
+    if wrong:
+        raise RunError(f"{chapter} (profile {profile}): {'; '.join(wrong)}")
     return given
 
 

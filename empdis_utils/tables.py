@@ -119,6 +119,7 @@ SCHEMAS = {
             "judgment": _col(str),
             "shown": _col(str),
             "at": _col(str),
+            "seconds": pa.Column(float, pa.Check.ge(0), nullable=True, required=False),
         },
         unique=["annotator", "clip_id", "modality", "round"],
     ),

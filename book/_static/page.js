@@ -12,11 +12,15 @@
     const made = command.textContent;
 
     form.addEventListener("input", () => {
-      const filled = [...form.querySelectorAll("input")].filter((field) => field.value.trim());
+      const fields = [...form.querySelectorAll("input, select")];
+      const filled = fields.filter((field) => field.value.trim());
+      const outside = fields.filter((field) => !field.checkValidity());
       const words = filled.map((field) => field.dataset.name + "=" + field.value.trim());
       const bad = words.filter((word) => SPLIT.test(word) || /["'$`\\]/.test(word));
       command.textContent = words.length ? form.dataset.base + ' P="' + words.join(" ") + '"' : made;
-      problem.textContent = bad.length
+      problem.textContent = outside.length
+        ? "Not allowed: " + outside.map((field) => field.dataset.name).join(", ") + ". See the column of allowed values."
+        : bad.length
         ? "A value holds no space, quote, dollar sign or backslash on the command line: write such a value into a profile instead."
         : "";
     });

@@ -243,8 +243,12 @@ def test_the_form_writes_the_command(page, site):
     assert command.text_content() == (
         'make study PROFILE=fixture NB=04_quadrants P="threshold=0.6 n_boot=500"'
     )
-    page.fill("input[data-name=n_boot]", "[1, 2]")
+    page.select_option("select[data-name=evaluate]", "test+val")
+    assert "evaluate=test+val" in command.text_content()
+    page.fill("input[data-name=other_thresholds]", "[0.6, 0.7]")
     assert "no space" in page.text_content("[data-problem]")
+    page.fill("input[data-name=n_boot]", "3")
+    assert "Not allowed: n_boot" in page.text_content("[data-problem]")
 
 
 def test_the_ledger_filters_and_can_be_taken_along(page, site, artifacts):

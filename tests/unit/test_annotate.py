@@ -73,7 +73,7 @@ def test_a_whole_session_asks_one_part_then_the_full_clip_of_every_clip(sample):
     assert [r["judgment"] for r in rows] == [
         "empathetic" if i % 3 else "neutral" for i in range(24)
     ]
-    tables.check(pd.DataFrame(rows), "annotations")
+    tables.check(pd.DataFrame(rows).astype({"seconds": float}), "annotations")
 
 
 def test_no_way_back_and_no_double_press(sample):
@@ -154,7 +154,7 @@ def test_continues_at_the_right_clip_and_round_wherever_it_stopped(sample, tmp_p
     assert [(t.clip_id, t.modality, t.round) for t in asked] == expected
     annotations, problems = read_annotations(tmp_path / "kim.csv", sample)
     assert len(annotations) == 24 and problems.empty
-    assert list(annotations.columns) == COLUMNS
+    assert list(annotations.columns) == [*COLUMNS, "seconds"] and (annotations["seconds"] > 0).all()
 
 
 def test_finished_sessions_stay_finished(sample, tmp_path):

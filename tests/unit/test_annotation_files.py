@@ -43,6 +43,21 @@ def test_read_annotations_gives_back_what_was_written(tmp_path):
     pd.testing.assert_frame_equal(again, written)
 
 
+def test_seconds_are_kept_where_a_file_has_them(tmp_path):
+    header = [*COLUMNS, "seconds"]
+    timed = [[*row, s] for row, s in zip(good_rows(), ["4.20", "", "soon", "-1"], strict=True)]
+    paths = [
+        write(tmp_path / "ann.csv", timed, header=header),
+        write(tmp_path / "bo.csv", good_rows("bo")),
+    ]
+    table, problems = read_annotations(paths)
+    assert table["seconds"].tolist()[0] == 4.2 and table["seconds"].isna().sum() == 7
+    assert problems["line"].tolist() == [3, 4, 5] and problems["used"].all()
+    assert problems["problem"].str.endswith("is no number of seconds").all()
+    tables.check(table, "annotations")
+    assert "seconds" not in read_annotations(paths[1])[0]
+
+
 @pytest.mark.parametrize(
     "edit, line, text, used, n_rows",
     [

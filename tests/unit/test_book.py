@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -107,25 +108,41 @@ def test_parameters_are_escaped_on_the_page(entry):
     assert "<script>" not in book.how_it_was_made(entry)
 
 
-def test_the_form_lists_each_parameter_with_meaning_default_and_value(source, executed, entry):
+def test_the_form_lists_each_parameter_with_meaning_limits_default_and_value(
+    source, executed, entry, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(book.run, "NOTEBOOKS", tmp_path)
+    limits = "x: {type: integer, minimum: 0}\nz: {enum: [one, two]}\n"
+    (tmp_path / "limits.yaml").write_text(limits)
     for notebook in (source, executed):
-        notebook["cells"][1]["source"] = 'profile = "a"\nx = 1  # <a> number\ny = [1]'
-    entry["parameters"] |= {"x": 2, "y": ["<b>"]}
+        notebook["cells"][1]["source"] = 'profile = "a"\nx = 1  # <a> number\ny = [1]\nz = "one"'
+    entry["parameters"] |= {"x": 2, "y": ["<b>"], "z": "two"}
     form = book.page(source, executed, entry, "MOSI")["cells"][-3]["source"]
     table = BeautifulSoup(form, "html.parser")
     rows = [[c.get_text() for c in row.find_all(["th", "td"])] for row in table.select("tbody tr")]
-    assert rows == [["x", "<a> number", "1", "2", ""], ["y", "", "[1]", '["<b>"]', ""]]
+    assert rows[:2] == [
+        ["x", "<a> number", "whole number, at least 0", "1", "2", ""],
+        ["y", "", "", "[1]", '["<b>"]', ""],
+    ]
+    assert rows[2][:5] == ["z", "", '"one" or "two"', '"one"', '"two"']
     assert table.select_one("[data-command]").text == "make study PROFILE=demo NB=01_one"
-    assert [field["data-name"] for field in table.find_all("input")] == ["x", "y"]
+    fields = {field["data-name"]: field for field in table.select("[data-name]")}
+    assert list(fields) == ["x", "y", "z"]
+    assert (fields["x"]["type"], fields["x"]["min"]) == ("number", "0")
+    assert [option.text for option in fields["z"].find_all("option")] == ["as here", "one", "two"]
 
 
 def test_downloads_are_beside_the_page_and_buttons_only_with_an_address(project, monkeypatch):
     artifacts = project / "runs/demo/artifacts"
     artifacts.mkdir()
     pd.DataFrame({"a": [1, 2]}).to_parquet(artifacts / "few.parquet")
-    pd.DataFrame({"a": range(200_000)}).to_parquet(artifacts / "many.parquet")
+    pd.DataFrame({"a": [7] * 200_000}).to_parquet(artifacts / "more.parquet")
+    noise = pd.DataFrame({"a": np.random.default_rng(0).random(100_000)})
+    noise.to_parquet(artifacts / "many.parquet")
     story = json.loads((project / "runs/demo/provenance.json").read_text())
-    story["chapters"]["01_one"]["outputs"] = {"few.parquet": "", "many.parquet": ""}
+    story["chapters"]["01_one"]["outputs"] = dict.fromkeys(
+        ["few.parquet", "more.parquet", "many.parquet"], ""
+    )
     (project / "runs/demo/provenance.json").write_text(json.dumps(story))
     for address in ("", "someone/a-book"):
         monkeypatch.setenv("REPO", address)
@@ -134,7 +151,9 @@ def test_downloads_are_beside_the_page_and_buttons_only_with_an_address(project,
         assert ("mybinder.org/v2/gh/someone/a-book" in page) == bool(address)
     folder = project / "stage/runs/demo"
     assert (folder / "tables/few.csv").read_text() == "a\n1\n2\n"
-    assert not (folder / "tables/many.csv").exists() and "many.csv" not in page
+    assert pd.read_csv(folder / "tables/more.csv.gz")["a"].tolist() == [7] * 200_000
+    assert "tables/more.csv.gz" in page and "read_csv" in page
+    assert not list((folder / "tables").glob("many*")) and "many" not in page
     assert "tables/few.csv" in page and "source/01_one.ipynb" in page
     assert (folder / "source/01_one.ipynb").exists()
 

@@ -76,6 +76,14 @@ def test_unknown_parameter_is_refused_with_the_known_ones(house):
         run.chapter_parameters("demo", "01_one", ["nubmer=3"])
 
 
+def test_a_value_outside_its_limits_is_refused_before_anything_runs(house):
+    (run.NOTEBOOKS / "limits.yaml").write_text("number: {type: integer, maximum: 5}\n")
+    assert run.chapter_parameters("demo", "01_one") == {"number": 4}
+    said = r"01_one \(profile demo\): number=6 is not allowed: whole number, at most 5"
+    with pytest.raises(run.RunError, match=said):
+        run.chapter_parameters("demo", "01_one", ["number=6"])
+
+
 def test_what_the_run_gives_cannot_be_overridden(house):
     with pytest.raises(run.RunError, match="has no parameter outputs_dir"):
         run.chapter_parameters("demo", "01_one", ["outputs_dir=/elsewhere"])
