@@ -132,7 +132,7 @@ else
 endif
 
 audit: $(ENV)  ## What the split of your own corpus hides: CSV=my_manifest.csv
-	@test -n '$(CSV)' || { echo 'Which manifest? make audit CSV=my_manifest.csv (columns: book/rerun.md)'; exit 1; }
+	@test -n '$(CSV)' || { echo 'Which manifest? make audit CSV=my_manifest.csv (columns: book/own-corpus.md)'; exit 1; }
 	@for chapter in $(call chapters,audit); do \
 	  $(PY) -m empdis_utils.run chapter audit $$chapter --runs $(RUNS) -p 'corpus=$(CSV)' || exit 1; done
 	@echo 'tables: $(RUNS)/audit/artifacts   pages: make book, then "Other runs"'
