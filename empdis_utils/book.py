@@ -266,6 +266,16 @@ def trim_toc(toc, out):
     return {**toc, "parts": parts}
 
 
+def without_dead_links(text, folder, pages):
+    """Markdown of a page in `folder`, with links to runs that are not among `pages` made words."""
+
+    def link(match):
+        path = os.path.normpath(folder / f"{match[1]}.ipynb")
+        return match[0] if Path(path) in pages else f"`{match[2]}` (not in this copy)"
+
+    return re.sub(r"\{doc\}`((?:\.\./)*runs/([^`<>]+))`", link, text)
+
+
 def add_explorer_files(runs, folder):
     """Write what the quadrant explorer loads: Plotly, and our own synthetic clips. Returns paths.
 
@@ -295,17 +305,6 @@ def stage(runs, out, root=run.ROOT):
     from . import reference  # reads corpora: too slow for the step `code`
 
     wanted = set()
-    for path in sorted((root / "book").rglob("*")):
-        if path.is_file():
-            target = out / path.relative_to(root / "book")
-            wanted.add(target)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            glued = path.suffix == ".md" and "::" in path.read_text(encoding="utf-8")
-            if glued or not target.exists() or path.read_bytes() != target.read_bytes():
-                shutil.copyfile(path, target)  # pages that quote a run are always read again
-    picture, target = runs / "book/artifacts/findings.png", out / "assets" / "findings.png"
-    if picture.exists():  # the picture of this run, in place of the one that comes with the book
-        shutil.copyfile(picture, target)
     for story_path in sorted(runs.glob("*/provenance.json")):
         story = json.loads(story_path.read_text())["chapters"]
         for chapter, entry in story.items():
@@ -332,6 +331,20 @@ def stage(runs, out, root=run.ROOT):
             wanted |= set(files)
             for path, text in files.items():
                 write_if_changed(path, text)
+    for path in sorted((root / "book").rglob("*")):
+        if path.is_file():
+            target = out / path.relative_to(root / "book")
+            wanted.add(target)
+            content = path.read_bytes()
+            if path.suffix == ".md":
+                text = content.decode("utf-8")
+                content = without_dead_links(text, target.parent, wanted).encode()
+                if "::" in text:  # pages that quote a run are always read again
+                    target.unlink(missing_ok=True)
+            write_if_changed(target, content)
+    picture, target = runs / "book/artifacts/findings.png", out / "assets" / "findings.png"
+    if picture.exists():  # the picture of this run, in place of the one that comes with the book
+        shutil.copyfile(picture, target)
     for name, text in {**course.pages(), **reference.pages(runs)}.items():
         wanted.add(out / name)
         write_if_changed(out / name, text)

@@ -200,3 +200,49 @@ def read(directory, name):
             f"(tables there: {', '.join(there) or 'none'})"
         )
     return check(pd.read_parquet(path), name)
+
+
+def read_embeddings(directory, encoder, seeds, folds):
+    """The embeddings that chapter 02 kept of one encoder, by seed.
+
+    Parameters
+    ----------
+    directory : path
+    encoder : str
+        As chapter 02 calls it.
+    seeds, folds : sequence of int
+        All that are needed.
+
+    Returns
+    -------
+    dict of int to DataFrame
+        Columns e000, e001, …, clip_id, fold; one row per clip and fold.
+
+    Raises
+    ------
+    ValueError
+        Says which encoders, seeds or folds there are instead, and what to change.
+    """
+    folder = Path(directory) / "embeddings"
+    there = sorted(path.stem.rpartition("-seed") for path in folder.glob("*-seed*.parquet"))
+    made = [int(seed) for name, _, seed in there if name == encoder]
+    if not made:
+        names = ", ".join(sorted({name for name, _, _ in there})) or "none"
+        raise ValueError(
+            f"chapter 02 kept no embeddings of {encoder} in {folder}; it kept: {names}. "
+            "Name one of these, or add the encoder to the profile's 02_unimodal."
+        )
+    if lacking := sorted(set(seeds) - set(made)):
+        raise ValueError(
+            f"chapter 02 trained {encoder} with seeds {made}; seeds {lacking} are asked for, too. "
+            "Give both chapters the same seed and n_seeds in the profile."
+        )
+    found = {seed: read(directory, f"embeddings/{encoder}-seed{seed}") for seed in seeds}
+    for seed, frame in found.items():
+        if lacking := sorted(set(folds) - set(frame["fold"])):
+            raise ValueError(
+                f"chapter 02 kept {frame['fold'].nunique()} folds of {encoder} (seed {seed}); "
+                f"folds {lacking} are asked for, too. Give both the same n_folds, and the same "
+                "protocol (of several in 02_unimodal, the first one counts)."
+            )
+    return found

@@ -203,6 +203,16 @@ def test_stage_writes_pages_and_leaves_unchanged_ones_alone(project):
     assert page.stat().st_mtime_ns == before
 
 
+def test_links_to_runs_that_are_not_in_this_copy_become_words(project):
+    (project / "book/course").mkdir()
+    links = "See {doc}`../runs/demo/01_one`, {doc}`../runs/demo/09_nine`, {doc}`../index`."
+    (project / "book/course/a.md").write_text(links)
+    book.stage(project / "runs", project / "stage", root=project)
+    assert (project / "stage/course/a.md").read_text() == (
+        "See {doc}`../runs/demo/01_one`, `demo/09_nine` (not in this copy), {doc}`../index`."
+    )
+
+
 def test_stage_removes_pages_that_are_gone(project):
     out = project / "stage"
     book.stage(project / "runs", out, root=project)

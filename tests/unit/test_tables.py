@@ -69,3 +69,23 @@ def test_tables_outside_the_contract_pass_unchanged(tmp_path):
     frame = pd.DataFrame({"anything": [1, 2]})
     tables.write(frame, tmp_path, "embeddings/roberta-seed42")
     pd.testing.assert_frame_equal(tables.read(tmp_path, "embeddings/roberta-seed42"), frame)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "seeds", "folds", "said"),
+    [
+        ("bert", [42], [0], "no embeddings of bert in .*; it kept: auto, wav-seed"),
+        ("auto", [42, 43, 44], [0], r"seeds \[42, 43\]; seeds \[44\] are asked for"),
+        ("auto", [42, 43], [0, 1, 2], r"kept 2 folds of auto \(seed 42\); folds \[2\]"),
+    ],
+)
+def test_embeddings_that_are_not_there_are_named_with_what_to_change(
+    tmp_path, encoder, seeds, folds, said
+):
+    frame = pd.DataFrame({"e000": 0.5, "clip_id": ["a", "a"], "fold": [0, 1]})
+    for name in ("auto-seed42", "auto-seed43", "wav-seed-seed42"):
+        tables.write(frame, tmp_path / "embeddings", name)
+    read = tables.read_embeddings(tmp_path, "auto", [43], [0, 1])
+    assert list(read) == [43] and read[43].equals(frame)
+    with pytest.raises(ValueError, match=said):
+        tables.read_embeddings(tmp_path, encoder, seeds, folds)
