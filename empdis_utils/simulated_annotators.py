@@ -13,6 +13,29 @@ from empdis_utils.agreement import JUDGMENTS, cohen_kappa_of_cells
 from empdis_utils.annotation_files import COLUMNS
 from empdis_utils.tables import MODALITIES
 
+NAMES = ("simulated-1", "simulated-2")
+
+
+def agreeing_truth(manifest, strength=0.5):
+    """A truth table for clips whose cues nobody knows: every modality supports the label.
+
+    Parameters
+    ----------
+    manifest : DataFrame
+        clip_id, label.
+    strength : float in [0, 1]
+        Of every cue.
+
+    Returns
+    -------
+    DataFrame
+        As `simulate_pair` takes it. No clip has a conflict, so no quadrant differs by design.
+    """
+    cues = {f"{m}_cue": "supports" for m in MODALITIES}
+    return manifest[["clip_id", "label"]].assign(
+        **cues, **{f"{m}_strength": strength for m in MODALITIES}
+    )
+
 
 def simulate_pair(
     truth,
@@ -25,7 +48,7 @@ def simulate_pair(
     bias=(0.3, -0.3),
     lapse=0.05,
     reuse=0.7,
-    annotators=("simulated-1", "simulated-2"),
+    annotators=NAMES,
     judgments=JUDGMENTS,
     seed=42,
 ):
@@ -271,6 +294,7 @@ def power_kappa_difference(
         critical = stats.t.ppf(1 - level / 2, len(parts) * (size - 1))
         found = np.abs(delta[known]) > critical * error[known]
         low, high = proportion_confint(found.sum(), known.sum(), method="wilson")
+        low, high = min(low, found.mean()), max(high, found.mean())  # rounding, at 0 and 1
         rows.append(
             {"difference": gap, "kappa_1": kappa - gap / 2, "kappa_2": kappa + gap / 2}
             | {"n_clips": n_clips, "n_recordings": size, "paired": paired}

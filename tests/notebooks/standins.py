@@ -5,8 +5,12 @@ effects that are planted so that a test can ask for them back.
 """
 
 import csv
+import shutil
+from pathlib import Path
 
 import numpy as np
+
+FIXTURE = Path(__file__).parents[1] / "fixture"
 
 WORDS = {0: "the bus leaves at noon today".split(), 1: "i am so sorry for you dear".split()}
 SENTENCES = "IEO TIE IOM IWW TAI MTI IWL ITH DFA ITS TSI WSI".split()
@@ -34,6 +38,41 @@ def empspeech(folder, seed=1, n_dialogs=12, per_dialog=12):
     cut = [0, int(0.8 * len(rows)), int(0.9 * len(rows)), len(rows)]
     for k, split in enumerate(("train", "val", "test")):
         _write(folder / "empspeech" / f"{split}.csv", [head, *rows[cut[k] : cut[k + 1]]])
+
+
+def empspeech_clips(folder, lost=("removed", "private"), seed=1):
+    """Clips of the stand-in, as `make clips` leaves them: synthetic media of the same label.
+
+    Every tenth clip could not be had, and one file is cut off.
+    """
+    rng, corpus = np.random.default_rng(seed), FIXTURE / "corpus"
+    with open(corpus / "manifest.csv", encoding="utf-8", newline="") as file:
+        media = {label: [] for label in ("neutral", "empathetic")}
+        for row in csv.DictReader(file):
+            media[row["label"]].append((row["audio_path"], row["video_path"]))
+    clips = folder / "empspeech" / "clips"
+    rows = [["clip_id", "status", "reason", "audio_path", "video_path"]]
+    rows[0] += ["audio_sha256", "video_sha256", "at"]
+    n = 0
+    for split in ("train", "val", "test"):
+        with open(folder / "empspeech" / f"{split}.csv", encoding="utf-8", newline="") as file:
+            for row in csv.DictReader(file):
+                name, n = row["filename"], n + 1
+                if n % 10 == 0:
+                    rows.append([name, lost[n // 10 % len(lost)], "Gone.", *[""] * 5])
+                    continue
+                given = media[row["label"]][rng.integers(len(media[row["label"]]))]
+                paths = [f"{name}{Path(path).suffix}" for path in given]
+                for source, target in zip(given, paths, strict=True):
+                    (clips / target).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copy(corpus / source, clips / target)
+                rows.append([name, "ok", "", *paths, "", "", ""])
+    cut = next(row for row in reversed(rows) if row[1] == "ok")
+    for name in cut[3:5]:
+        content = (clips / name).read_bytes()
+        (clips / name).write_bytes(content[: len(content) // 3])
+    _write(clips / "clips.csv", rows)
+    return cut[0]
 
 
 def mosi(folder, seed=2, n_videos=10, per_video=8):

@@ -1,5 +1,7 @@
 """`claims`: verdicts on intervals made by hand, measures against direct computation."""
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -205,6 +207,15 @@ def frame(run, name):
     return tables.read(run / "run" / "artifacts", name)
 
 
+def test_simulated_annotators_decide_nothing(run, tmp_path):
+    run = shutil.copytree(run, tmp_path / "runs")
+    rows = frame(run, "annotations")
+    names = dict(zip(("a", "b"), claims.simulated_annotators.NAMES, strict=True))
+    tables.write(rows.replace({"annotator": names}), run / "run" / "artifacts", "annotations")
+    row = one({"measure": "kappa_change", "quadrants": ["red"], "chapter": ""}, run)
+    assert row["verdict"] == "not testable" and "annotators are simulated" in row["note"]
+
+
 def test_disagreement_gap(run):
     rows = frame(run, "predictions")
     said = (
@@ -230,8 +241,15 @@ def test_fusion_gain_takes_the_modality_that_validation_prefers(run):
     assert measured(run, "fusion_gain") == pytest.approx(expected)
 
 
-def test_gate_range(run):
+def test_gate_range(run, tmp_path):
     means = frame(run, "gates").groupby("modality")["gate"].mean()
+    assert measured(run, "gate_range") == pytest.approx(means.max() - means.min())
+    run = shutil.copytree(run, tmp_path / "runs")
+    gates = frame(run, "gates")
+    lost = gates["clip_id"] == gates["clip_id"][0]
+    gates.loc[lost & (gates["modality"] == "audio"), "gate"] = np.nan  # no sound, no gate
+    tables.write(gates, run / "run" / "artifacts", "gates")
+    means = gates[~lost].groupby("modality")["gate"].mean()
     assert measured(run, "gate_range") == pytest.approx(means.max() - means.min())
 
 

@@ -7,6 +7,7 @@ import pytest
 from empdis_utils import agreement, tables
 from empdis_utils.annotation_files import COLUMNS
 from empdis_utils.simulated_annotators import (
+    agreeing_truth,
     power_kappa_difference,
     simulate_nested,
     simulate_pair,
@@ -98,3 +99,18 @@ def test_power():
     assert (out["power_low"] <= out["power"]).all() and (out["power"] <= out["power_high"]).all()
     more = power_kappa_difference(400, (0.3,), n_recordings=42, paired=True, n_sim=200)
     assert more["power"].item() > out["power"][1] + 0.2
+
+
+def test_power_of_none_and_of_all_lies_in_its_interval():
+    out = power_kappa_difference(51, (0.0, 0.7), paired=True, n_sim=20)
+    assert set(out["power"]) <= {0.0, 0.05, 0.1, 0.95, 1.0} and {0.0, 1.0} & set(out["power"])
+    assert (out["power_low"] <= out["power"]).all() and (out["power"] <= out["power_high"]).all()
+
+
+def test_where_no_cue_is_known_all_support_the_label():
+    manifest = pd.DataFrame({"clip_id": [f"c{i}" for i in range(400)], "label": "neutral", "y": 0})
+    manifest.loc[::2, "label"] = "empathetic"
+    made = simulate_pair(agreeing_truth(manifest))
+    label = made["clip_id"].map(manifest.set_index("clip_id")["label"])
+    right = made["judgment"].eq(label).groupby([made["modality"], made["round"]]).mean()
+    assert len(right) == 6 and right.min() > 0.7
