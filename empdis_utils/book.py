@@ -187,6 +187,8 @@ def how_it_was_made(entry):
         "started": entry["started"],
         "hardware": entry["hardware"],
     }
+    if entry.get("cluster"):
+        facts["Dask cluster"] = entry["cluster"]
     hashes = {f"sha256 of {name}": digest[:16] for name, digest in entry["inputs"].items()}
     table = rows(facts) + rows(parameters) + rows(entry["versions"]) + rows(hashes)
     return (

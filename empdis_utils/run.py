@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -32,6 +33,11 @@ NOTEBOOKS = ROOT / "notebooks"
 GIVEN_BY_RUN = ("profile", "inputs_dir", "outputs_dir")
 PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "scikit-learn", "torch", "transformers")
 SINGLE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# One thread per chapter: the same bytes on any number of cores.
+KERNEL_ENVIRONMENT = {
+    **dict.fromkeys(SINGLE_THREAD, "1"),
+    **{"PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false"},
+}
 
 
 class RunError(Exception):
@@ -189,6 +195,21 @@ def explain_failure(error, log):
     )
 
 
+@contextmanager
+def environment(values):
+    """Set environment variables, and put back what was there."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 class Tee:
     """Write to several streams (what papermill's `stderr_file` accepts)."""
 
@@ -239,14 +260,15 @@ def run_chapter(profile, chapter, runs, run=None, overrides=()):
     for folder in (aside, log.parent, run_dir / "artifacts"):
         folder.mkdir(parents=True, exist_ok=True)
 
-    for name in SINGLE_THREAD:  # one thread per chapter: the same bytes on any number of cores
-        os.environ[name] = "1"
-    os.environ.update(PYTHONHASHSEED="0", TOKENIZERS_PARALLELISM="false")
     inputs = corpus_hashes(parameters.get("corpus", notebook_parameters(chapter).get("corpus")))
     label = f"{run or profile} {chapter} ({chapters.index(chapter) + 1} of {len(chapters)})"
     print(f"[run ] {label}", flush=True)
     started = time.time()
-    with open(log, "w", encoding="utf-8") as log_file, TemporaryDirectory() as sockets:
+    with (
+        open(log, "w", encoding="utf-8") as log_file,
+        TemporaryDirectory() as sockets,
+        environment(KERNEL_ENVIRONMENT),
+    ):
         try:
             papermill.execute_notebook(
                 str(NOTEBOOKS / f"{chapter}.ipynb"),
@@ -295,6 +317,7 @@ def run_chapter(profile, chapter, runs, run=None, overrides=()):
             "versions": {"python": platform.python_version()}
             | {name: version(name) for name in PACKAGES},
             "hardware": hardware(),
+            "cluster": os.environ.get("EMPDIS_DASK", ""),
             "seconds": round(seconds, 1),
             "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(started)),
         },

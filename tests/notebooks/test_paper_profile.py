@@ -44,8 +44,6 @@ def runs(data, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EMPDIS_DATA", str(data[0]))
         patch.setenv("EMPDIS_CACHE", str(folder / "cache"))
-        for name in run.SINGLE_THREAD:  # run_chapter sets them; they must not outlive this test
-            patch.setenv(name, "1")
         for chapter in run.read_profile("paper")["chapters"]:
             run.run_chapter("paper", chapter, folder, overrides=small[chapter])
         run.run_chapter("book", "08_ledger", folder)

@@ -15,8 +15,8 @@ from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats import inter_rater
 
 from empdis_utils import agreement
+from empdis_utils.annotation_files import COLUMNS
 from empdis_utils.simulated_annotators import simulate_nested
-from empdis_utils.tables import SCHEMAS
 
 # Psychiatric diagnoses, 6 raters, 5 categories: 15 patients of Fleiss (1971), as R's irrCAC prints
 # them (`distrib.6raters`) with the coefficients and standard errors below.
@@ -110,7 +110,7 @@ def pair_study(n=60, groups=12, seed=0, agree=(0.8, 0.6)):
                 (name, f"c{i:03d}", "text", turn, agreement.JUDGMENTS[answer[i]], "x", "")
                 for i in range(n)
             ]
-    table = pd.DataFrame(rows, columns=list(SCHEMAS["annotations"].columns))
+    table = pd.DataFrame(rows, columns=COLUMNS)
     table["quadrant"] = np.where(table["clip_id"] < f"c{n // 2:03d}", "red", "blue")
     labels = {f"c{i:03d}": agreement.JUDGMENTS[label[i]] for i in range(n)}
     recordings = {f"c{i:03d}": f"d{i % groups}" for i in range(n)}
@@ -532,7 +532,7 @@ def test_movement_counts():
         for turn, answer in ((1, one), (2, two))
         if answer
     ]
-    table = pd.DataFrame(rows, columns=list(SCHEMAS["annotations"].columns))
+    table = pd.DataFrame(rows, columns=COLUMNS)
     labels = {f"c{i}": label for i, (_, _, label) in enumerate(moves)}
     row = agreement.movement(table, labels, groups=None).iloc[0]
     names = ["n", "n_unpaired", "stay_right", "stay_wrong", "toward", "away", "away_other"]

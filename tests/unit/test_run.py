@@ -1,6 +1,7 @@
 """Oracle: small notebooks written here, run for real by papermill in a folder of their own."""
 
 import json
+import os
 
 import huggingface_hub.constants
 import nbformat
@@ -121,6 +122,16 @@ def test_two_chapters_hand_tables_over_and_leave_a_record(house):
     }
     assert story["02_two"]["seconds"] > 0
     assert not list((house / "demo").glob(".*.aside"))
+
+
+def test_what_a_chapter_gets_from_the_environment_ends_with_it(house, monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("PYTHONHASHSEED", raising=False)
+    code = 'import os\nPath(outputs_dir, "env.csv").write_text(os.environ["OMP_NUM_THREADS"])'
+    notebook(run.NOTEBOOKS / "01_one.ipynb", GIVEN + "number = 1", WRITE, code)
+    run.run_chapter("demo", "01_one", house)
+    assert (house / "demo/artifacts/env.csv").read_text() == "1"
+    assert os.environ["OMP_NUM_THREADS"] == "7" and "PYTHONHASHSEED" not in os.environ
 
 
 def test_a_variant_reads_the_default_run_and_leaves_it_alone(house):
