@@ -504,6 +504,36 @@ def release(cache, y, clip_id, split, *, seeds=SEEDS, n_jobs=-1, progress=True, 
     return _run(cache, np.asarray(y), clip_id, plans, seeds, n_jobs, progress, how)
 
 
+def held_out(cache, y, held, *, seed=42, n_jobs=-1, progress=True, **how):
+    """Predict the clips of each draw by a model that was trained on all the others.
+
+    Parameters
+    ----------
+    cache : TrunkCache
+    y : array_like of int
+        0 or 1 [n].
+    held : array_like of bool
+        [n_draws, n]: the clips that each draw holds out, of whatever recordings.
+    seed : int
+        The same for every draw.
+    n_jobs, progress
+        As in `crossfit`.
+    **how
+        Of `finetune`. There are no validation clips: the last epoch counts.
+
+    Returns
+    -------
+    float array [n_draws, n]
+        P(y = 1). NaN for clips that a draw does not hold out, or that cannot be read.
+    """
+    held = np.atleast_2d(np.asarray(held, bool))
+    fits = (delayed(finetune)(y, ~draw, None, seed=seed, **how) for draw in held)
+    work = parallel(fits, n_jobs, shared=cache, return_as="generator")
+    title = f"{cache.tail.encoder.name} fits"
+    results = list(tqdm(work, total=len(held), desc=title, unit="fit", disable=not progress))
+    return np.array([np.where(d, r.p, np.nan) for d, r in zip(held, results, strict=True)])
+
+
 def _run(cache, y, clip_id, plans, seeds, n_jobs, progress, how):
     clip_id = np.asarray(clip_id, dtype=str)
     tasks = [(seed, plan) for seed in seeds for plan in plans]

@@ -33,11 +33,12 @@ def runs(data, tmp_path_factory):
         "03_fusion": ["n_seeds=2", "n_folds=3"],
         "05_features": ["n_perm=500"],
         "06_entropy": ["n_perm=500"],
-        "08_split": ["n_repeats=2", "n_draws=2", "n_boot=200"],
+        "08_split": ["n_repeats=2", "n_draws=2", "n_boot=200", "finetuned_draws=2"],
         "08_choices": ["n_seeds=2", "n_boot=200"],
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EMPDIS_DATA", str(data))
+        patch.setenv("EMPDIS_CACHE", str(folder / "cache"))
         for profile in ("empspeech", "mosi", "cremad"):
             for chapter in run.read_profile(profile)["chapters"]:
                 run.run_chapter(profile, chapter, folder, overrides=small.get(chapter, []))
@@ -201,6 +202,10 @@ def test_empspeech_split_gives_the_recording_away(runs):
     gain = tables.read(artifacts, "split_gain").set_index("features")["random minus grouped"]
     both = accuracy["TF-IDF", "random"] - accuracy["TF-IDF", "grouped"]
     assert gain["TF-IDF"] == pytest.approx(both)
+    assert {("fine-tuned, 2 draws", "random"), ("fine-tuned, 2 draws", "grouped")} <= set(
+        accuracy.index
+    )
+    assert np.isfinite(gain["fine-tuned, 2 draws"])
     skill = tables.read(artifacts, "within_between").set_index(["features", "folds", "measure"])
     assert skill.loc[("recording only", "random", "share_between"), "value"] > 0.9
 

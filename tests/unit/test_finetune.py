@@ -432,6 +432,20 @@ def test_release_split(cache):
     np.testing.assert_array_equal(predictions["p"], direct.p[8:])
 
 
+def test_each_draw_is_predicted_by_a_model_of_the_other_clips(cache):
+    """Oracle: `finetune` called for one draw."""
+    y, how = np.arange(len(cache)) % 2, dict(epochs=2, learning_rate=1e-3)
+    held = np.zeros((2, len(cache)), bool)
+    held[0, :2], held[1, 3:5] = True, True
+    p = finetune.held_out(cache, y, held, seed=7, n_jobs=1, progress=False, **how)
+    np.testing.assert_array_equal(np.isfinite(p), held)
+    alone = finetune.finetune(cache, y, np.flatnonzero(~held[1]), seed=7, **how)
+    np.testing.assert_array_equal(p[1, held[1]], alone.p[held[1]])
+    other = np.where(held[1], 1 - y, y)  # the labels of held-out clips are not looked at
+    again = finetune.held_out(cache, other, held[1], seed=7, n_jobs=1, progress=False, **how)
+    np.testing.assert_array_equal(again[0], p[1])
+
+
 def test_a_recording_in_two_folds_is_an_error(cache):
     with pytest.raises(ValueError, match="Recording 'A' lies in several folds"):
         finetune.crossfit(
