@@ -159,8 +159,23 @@ def environment(runs):
             "Seconds per chapter, and the machine it ran on. Chapters run side by side, so they "
             "slow each other down. No GPU is needed.",
             table(times, ("run", "chapter", "seconds", "hardware")) if times else "No run yet.",
+            *measured(ROOT / "benchmarks" / "results"),
         ]
     ) + "\n"  # fmt: skip
+
+
+def measured(folder):
+    """Markdown parts: the newest whole result of `make bench`, its headings one level down."""
+    results = sorted(folder.glob("[0-9]*-[0-9][0-9].md"))
+    if not results:
+        return []
+    title, text = results[-1].read_text(encoding="utf-8").split("\n", 1)
+    return [
+        "## Benchmarks",
+        f"`make bench`, kept on {title.removeprefix('# ')}. Each part compares with the plain way, "
+        "in one run; the goals are those that the project set itself.",
+        text.replace("\n## ", "\n### ").strip(),
+    ]
 
 
 def project_page(name, title):

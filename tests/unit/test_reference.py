@@ -59,6 +59,15 @@ def test_environment_tells_installed_versions_and_the_runs_times(runs):
     assert reference.installed("no-such-package") == ("not installed", "")
 
 
+def test_the_newest_whole_benchmark_is_quoted(tmp_path):
+    for name, seconds in (("2026-01-09", 3), ("2026-02-01", 4), ("2026-02-02-encoders", 5)):
+        text = f"# {name}\n\nhardware: x\n\n## bench_flow\n\n```\n{seconds} s\n```\n"
+        (tmp_path / f"{name}.md").write_text(text)
+    said = "\n\n".join(reference.measured(tmp_path))
+    assert "kept on 2026-02-01" in said and "### bench_flow\n\n```\n4 s\n```" in said
+    assert reference.measured(tmp_path / "none") == []
+
+
 def test_pages_are_the_ones_that_the_table_of_contents_and_the_cards_name(runs):
     made = reference.pages(runs)
     toc = (run.ROOT / "_toc.yml").read_text(encoding="utf-8")
