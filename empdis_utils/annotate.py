@@ -4,6 +4,8 @@ Nothing here knows about the screen (`annotate_page` does). A session is a list 
 each clip: one modality first, then the full clip. Answers go to one CSV file per annotator, each at
 once; reading that file back is all it takes to continue.
 
+::
+
     python -m empdis_utils.annotate PROFILE --runs DIR --to DIR [--port N]     (make annotate)
 """
 

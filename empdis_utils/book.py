@@ -1,5 +1,7 @@
 """Turn executed chapters into pages of the book, next to the pages that are prose.
 
+::
+
     python -m empdis_utils.book stage --runs DIR --out DIR   (the folder that Jupyter Book reads)
     python -m empdis_utils.book code NOTEBOOK OUT            (the code cells alone; see Makefile)
 

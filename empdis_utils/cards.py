@@ -67,6 +67,7 @@ def clip_card(corpus, quadrant, judgments=(), max_bytes=MAX_BYTES, judges=None):
     )
     name = html.escape(f"Clip {clip_id}, {modality}", quote=True)
     meaning = style.QUADRANT_MEANING[quadrant["quadrant"]].replace("unimodal", modality)
+    meaning = meaning.replace("fusion", judges[1].removesuffix(" model"))
     quote = html.escape(words) if words else "<em>no words</em>"
     return (
         f'<div class="clip-card" role="group" aria-label="{name}" style="border-color:{color}">'
@@ -150,7 +151,7 @@ def _judgments(judgments, clip_id, modality):
 def _media(corpus, clip, words, max_bytes):
     """Frames, sound and video as HTML, within `max_bytes`; a sentence for what is not there."""
     if corpus.root is None:
-        return "<p><em>The corpus has no media.</em></p>"
+        return "<p><em>This copy has no sound or picture of this corpus.</em></p>"
     paths = {c: _inside(corpus.root, clip[c]) for c in ("video_path", "audio_path")}
     video, audio = paths["video_path"], paths["audio_path"]
     if video is None and audio is None:

@@ -5,6 +5,8 @@ at a time, PyAV cuts it. What cannot be had is recorded with the reason. Whether
 video is for you to settle: with YouTube's terms, with the rights of those seen and heard in it, and
 with the law where you are. Nothing is fetched before you say so.
 
+::
+
     python -m empdis_utils.clips --agree
 """
 

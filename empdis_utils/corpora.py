@@ -3,6 +3,8 @@
 A corpus is looked up under ``$EMPDIS_DATA/<name>/``, then in the pooch cache, then downloaded from
 its publisher at a pinned commit with SHA-256. Nothing is redistributed.
 
+::
+
     python -m empdis_utils.corpora NAME ...     download what is not at hand
     python -m empdis_utils.corpora --at-hand    names of the corpora at hand, on one line
 

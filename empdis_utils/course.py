@@ -1,5 +1,7 @@
 """Exercises of the course: student notebooks, pages with hidden solutions, and checks.
 
+::
+
     python -m empdis_utils.course FOLDER     (write the student notebooks; see `make course`)
 
 One percent script per set, ``book/course/exercises/NN_name.py``, is the only source. Its cells are

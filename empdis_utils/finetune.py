@@ -528,9 +528,7 @@ def held_out(cache, y, held, *, seed=42, n_jobs=-1, progress=True, **how):
     """
     held = np.atleast_2d(np.asarray(held, bool))
     fits = (delayed(finetune)(y, ~draw, None, seed=seed, **how) for draw in held)
-    work = parallel(fits, n_jobs, shared=cache, return_as="generator")
-    title = f"{cache.tail.encoder.name} fits"
-    results = list(tqdm(work, total=len(held), desc=title, unit="fit", disable=not progress))
+    results = _side_by_side(cache, fits, len(held), n_jobs, progress)
     return np.array([np.where(d, r.p, np.nan) for d, r in zip(held, results, strict=True)])
 
 
@@ -538,7 +536,6 @@ def _run(cache, y, clip_id, plans, seeds, n_jobs, progress, how):
     clip_id = np.asarray(clip_id, dtype=str)
     tasks = [(seed, plan) for seed in seeds for plan in plans]
     encoder = cache.tail.encoder
-    progress = dict(desc=f"{encoder.name} fits", unit="fit", disable=not progress)
     launched = _processes()
     if launched.num_processes > 1:
         if cache.identity is None:
@@ -547,18 +544,14 @@ def _run(cache, y, clip_id, plans, seeds, n_jobs, progress, how):
                 "a directory."
             )
         share = tasks[launched.process_index :: launched.num_processes]
-        for seed, (_, train, val, _) in tqdm(share, **progress):
+        for seed, (_, train, val, _) in _bar(cache, share, len(share), progress):
             finetune(cache, y, train, val, seed=seed, **how)
         launched.wait_for_everyone()  # all fits are on disk now, and read below
         n_jobs = 1
     fits = (
         delayed(finetune)(y, train, val, seed=seed, **how) for seed, (_, train, val, _) in tasks
     )
-    work = parallel(fits, n_jobs, shared=cache, return_as="generator")
-    with warnings.catch_warnings():
-        # loky replaces a worker whose memory grew, as torch's does, and repeats its work
-        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
-        results = list(tqdm(work, total=len(tasks), **progress))
+    results = _side_by_side(cache, fits, len(tasks), n_jobs, progress)
     frames, histories, costs, embeddings = [], [], [], {}
     for (seed, (fold, _, _, parts)), fitted in zip(tasks, results, strict=True):
         embeddings[seed, fold] = fitted.embeddings
@@ -577,6 +570,20 @@ def _run(cache, y, clip_id, plans, seeds, n_jobs, progress, how):
     predictions, history = (pd.concat(some, ignore_index=True) for some in (frames, histories))
     columns = ["seed", "fold", "epoch", "train_loss", "val_accuracy"]
     return Fits(predictions, embeddings, history[columns], pd.DataFrame(costs))
+
+
+def _bar(cache, work, n, progress):
+    title = f"{cache.tail.encoder.name} fits"
+    return tqdm(work, total=n, desc=title, unit="fit", disable=not progress)
+
+
+def _side_by_side(cache, fits, n, n_jobs, progress):
+    """Results of `n` delayed calls of `finetune`, in order."""
+    work = parallel(fits, n_jobs, shared=cache, return_as="generator")
+    with warnings.catch_warnings():
+        # loky replaces a worker whose memory grew, as torch's does, and repeats its work
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+        return list(_bar(cache, work, n, progress))
 
 
 def _rows(selection, cache):

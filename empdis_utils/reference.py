@@ -107,7 +107,7 @@ def corpus_facts(name, runs):
     if path.exists():
         parts.append(counts(pd.read_parquet(path)))
     else:
-        parts.append("No counts: this copy of the book was made without a manifest of this corpus.")
+        parts.append("No counts: no run of this copy wrote a manifest of this corpus (chapter 01).")
     return "\n\n".join(parts) + "\n"
 
 
@@ -174,7 +174,10 @@ def measured(folder):
         "## Benchmarks",
         f"`make bench`, kept on {title.removeprefix('# ')}. Each part compares with the plain way, "
         "in one run; the goals are those that the project set itself.",
-        text.replace("\n## ", "\n### ").strip(),
+        re.sub(r"```\n(.*?)\n```", r"```text\n\1\n```", text, flags=re.S)
+        .replace("\n## ", "\n### ")
+        .replace("\ncommit:", "\n\ncommit:")
+        .strip(),
     ]
 
 

@@ -5,6 +5,8 @@ anything runs. The executed notebook
 and its tables are written aside and renamed, so that a half-written file is never taken for a
 finished one. What went in and what came out is recorded in ``provenance.json``.
 
+::
+
     python -m empdis_utils.run check PROFILE [CHAPTER] [-p name=value ...]
     python -m empdis_utils.run chapter PROFILE CHAPTER --runs DIR [--run NAME] [-p name=value ...]
 """

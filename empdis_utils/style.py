@@ -5,6 +5,7 @@ are the Okabe-Ito set, which people with colour-blindness tell apart
 (https://jfly.uni-koeln.de/color/, 2008).
 """
 
+import numpy as np
 import seaborn as sns
 
 QUADRANT_COLORS = {"blue": "#0072B2", "red": "#D55E00", "green": "#009E73", "yellow": "#E69F00"}
@@ -32,3 +33,31 @@ def apply():
             "svg.hashsalt": "empdis",
         }
     )
+
+
+def with_interval(table, value, low="ci_low", high="ci_high", digits=3):
+    """A table for reading: one column of text in place of a value and the ends of its interval.
+
+    Parameters
+    ----------
+    table : DataFrame
+    value, low, high : str
+        Columns. The text stands where `value` stood, and has its name.
+    digits : int
+
+    Returns
+    -------
+    DataFrame
+        ``0.412 [0.300, 0.520]``; the value alone where there is no interval; empty without a value.
+    """
+    spans = zip(*(table[name].astype(float) for name in (value, low, high)), strict=True)
+    text = []
+    for v, a, b in spans:
+        interval = "" if np.isnan(a) else f" [{a:.{digits}f}, {b:.{digits}f}]"
+        text.append("" if np.isnan(v) else f"{v:.{digits}f}{interval}")
+    return table.assign(**{value: text}).drop(columns=[low, high])
+
+
+def leading(table, *names):
+    """The same table with these columns first: what the reader is asked to look at."""
+    return table[[*names, *(name for name in table.columns if name not in names)]]

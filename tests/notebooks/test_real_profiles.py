@@ -3,6 +3,8 @@
 Oracle: what `standins` planted, and the same numbers recomputed here in the plainest way.
 """
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -54,6 +56,21 @@ def test_first_page_has_one_line_per_question_and_corpus(runs):
     people = findings["question"].str.startswith("How divided are people")
     held = divided[divided["answers"] == "six emotions, other half"]
     assert people.sum() == held["quadrant"].isin(tables.QUADRANTS).sum() > 0
+
+
+def test_no_page_shows_a_warning_or_a_path(runs):
+    for page in sorted(runs.glob("*/*.ipynb")):
+        outputs = [
+            output
+            for cell in json.loads(page.read_text())["cells"]
+            for output in cell.get("outputs", [])
+        ]
+        text = "".join(
+            "".join(o.get("text", o.get("data", {}).get("text/plain", ""))) for o in outputs
+        )
+        assert "PosixPath" not in text, page
+        told = [line for line in text.splitlines() if "Warning" in line]
+        assert all("differs from the published file" in line for line in told), (page, told)
 
 
 def test_ledger_of_the_real_corpora_follows_its_intervals(runs):

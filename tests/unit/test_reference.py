@@ -64,7 +64,7 @@ def test_the_newest_whole_benchmark_is_quoted(tmp_path):
         text = f"# {name}\n\nhardware: x\n\n## bench_flow\n\n```\n{seconds} s\n```\n"
         (tmp_path / f"{name}.md").write_text(text)
     said = "\n\n".join(reference.measured(tmp_path))
-    assert "kept on 2026-02-01" in said and "### bench_flow\n\n```\n4 s\n```" in said
+    assert "kept on 2026-02-01" in said and "### bench_flow\n\n```text\n4 s\n```" in said
     assert reference.measured(tmp_path / "none") == []
 
 

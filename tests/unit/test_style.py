@@ -3,6 +3,8 @@
 from itertools import combinations
 
 import matplotlib
+import numpy as np
+import pandas as pd
 from matplotlib.colors import to_rgb
 
 from empdis_utils import style
@@ -37,3 +39,18 @@ def test_apply_sets_the_theme():
     with matplotlib.rc_context():
         style.apply()
         assert matplotlib.rcParams["axes.spines.top"] is False
+
+
+def test_a_value_and_its_interval_share_a_column():
+    table = pd.DataFrame(
+        {"a": ["x", "y", "z"], "g": [0.5, -1.0, np.nan], "ci_low": [0.1, np.nan, np.nan],
+         "ci_high": [0.91, np.nan, np.nan], "n": 3}
+    )  # fmt: skip
+    told = style.with_interval(table, "g", digits=2)
+    assert told["g"].tolist() == ["0.50 [0.10, 0.91]", "-1.00", ""]
+    assert list(told) == ["a", "g", "n"] and "ci_low" in table
+
+
+def test_leading_columns_come_first_and_none_is_lost():
+    table = pd.DataFrame(columns=list("abcd"))
+    assert list(style.leading(table, "c", "a")) == ["c", "a", "b", "d"]

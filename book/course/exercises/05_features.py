@@ -27,7 +27,7 @@ says_empathetic = (sign * np.where(truth["label"] == "empathetic", 1, -1) > 0).t
 # ## 1. Welch's test (routine)
 #
 # Two groups with means that may differ, and variances that may differ too. Give t, the degrees of
-# freedom and the two-sided p. (The paper says "t-test"; its Table 10 shows that it was this one.)
+# freedom and the two-sided p. (The paper says "t-test", no more.)
 
 
 # %% tags=["stub"]
