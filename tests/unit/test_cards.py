@@ -88,7 +88,7 @@ def test_words_of_the_corpus_are_escaped_everywhere(corpus, quadrants):
 def test_a_corpus_without_media_says_so(corpus, quadrants):
     bare = corpora.Corpus("bare", corpus.manifest.assign(video_path=None, audio_path=None))
     card = parse(cards.clip_card(bare, quadrants.iloc[0]))
-    assert "The corpus has no media." in card.get_text()
+    assert "This copy has no sound or picture of this corpus." in card.get_text()
     assert card.blockquote.get_text() and not card.select("img, audio, video")
     rooted = corpora.Corpus("rooted", bare.manifest, corpus.root)
     assert "This clip has no media." in cards.clip_card(rooted, quadrants.iloc[0])
