@@ -75,17 +75,22 @@ def as_run(source, parameters):
     for node in ast.parse(source).body:
         name = node.targets[0].id
         if name not in run.GIVEN_BY_RUN:
-            comment = lines[node.end_lineno - 1][node.end_col_offset :]
-            shown.append(f"{name} = {parameters[name]!r}{comment}")
+            about = _comment(lines, node.value)
+            shown.append(f"{name} = {parameters[name]!r}" + (f"  # {about}" if about else ""))
     return "\n".join(shown)
+
+
+def _comment(lines, value):
+    """What the comment behind a value says; the value may stand in parentheses of its own."""
+    return lines[value.end_lineno - 1][value.end_col_offset :].partition("#")[2].strip()
 
 
 def parameter_meanings(source):
     """Name -> (value as written, comment without the mark) of a parameters cell, in order."""
     lines, found = source.splitlines(), {}
     for node in ast.parse(source).body:
-        comment = lines[node.end_lineno - 1][node.end_col_offset :].strip().lstrip("#").strip()
-        found[node.targets[0].id] = (ast.get_source_segment(source, node.value), comment)
+        about = _comment(lines, node.value)
+        found[node.targets[0].id] = (ast.get_source_segment(source, node.value), about)
     return found
 
 
@@ -98,21 +103,30 @@ def change_form(source, entry):
 
     allowed = limits.read(run.NOTEBOOKS / "limits.yaml")
 
-    def cells(name, default, meaning):
+    def row(name, default, meaning):
         now = json.dumps(entry["parameters"][name], ensure_ascii=False)
         schema = allowed.get(name, {})
-        about = [html.escape(text) for text in (meaning, limits.words(schema) if schema else "")]
-        shown = [f"<code>{html.escape(text)}</code>" for text in (default, now)]
-        return "".join(f"<td>{c}</td>" for c in (*about, *shown, limits.field(name, schema, now)))
+        field = limits.field(name, schema, now)
+        cells = [html.escape(limits.words(schema) if schema else "")]
+        cells += [f"<code>{html.escape(text)}</code>" for text in (default, now)]
+        cells = "".join(
+            f'<td data-label="{label}">{cell}</td>'
+            for label, cell in zip(
+                ("allowed", "default", "here", "change to"), [*cells, field], strict=True
+            )
+        )
+        meaning = meaning or schema.get("description", "")
+        about = f"<code>{name}</code><br><small>{html.escape(meaning)}</small>"
+        return f'<tr><th scope="row">{about}</th>{cells}</tr>'
 
     rows = "".join(
-        f'<tr><th scope="row"><code>{name}</code></th>{cells(name, default, meaning)}</tr>'
+        row(name, default, meaning)
         for name, (default, meaning) in parameter_meanings(source).items()
         if name not in run.GIVEN_BY_RUN
     )
     head = "".join(
         f'<th scope="col">{text}</th>'
-        for text in ("parameter", "meaning", "allowed", "default", "here", "change to")
+        for text in ("parameter", "allowed", "default", "here", "change to")
     )
     base = f"make study PROFILE={entry['profile']} NB={entry['chapter']}"
     made = base + (f' P="{" ".join(entry["overrides"])}"' if entry["overrides"] else "")

@@ -121,15 +121,25 @@ def test_the_form_lists_each_parameter_with_meaning_limits_default_and_value(
     table = BeautifulSoup(form, "html.parser")
     rows = [[c.get_text() for c in row.find_all(["th", "td"])] for row in table.select("tbody tr")]
     assert rows[:2] == [
-        ["x", "<a> number", "whole number, at least 0", "1", "2", ""],
-        ["y", "", "", "[1]", '["<b>"]', ""],
+        ["x<a> number", "whole number, at least 0", "1", "2", ""],
+        ["y", "", "[1]", '["<b>"]', ""],
     ]
-    assert rows[2][:5] == ["z", "", '"one" or "two"', '"one"', '"two"']
+    assert rows[2][:4] == ["z", '"one" or "two"', '"one"', '"two"']
     assert table.select_one("[data-command]").text == "make study PROFILE=demo NB=01_one"
     fields = {field["data-name"]: field for field in table.select("[data-name]")}
     assert list(fields) == ["x", "y", "z"]
     assert (fields["x"]["type"], fields["x"]["min"]) == ("number", "0")
     assert [option.text for option in fields["z"].find_all("option")] == ["as here", "one", "two"]
+
+
+def test_a_comment_belongs_to_its_value_even_in_parentheses():
+    source = 'a = (\n    "x"  # what a is\n)\nb = [1, 2]  # b # too\nc = "#"\n'
+    assert book.parameter_meanings(source) == {
+        "a": ('"x"', "what a is"), "b": ("[1, 2]", "b # too"), "c": ('"#"', "")
+    }  # fmt: skip
+    assert book.as_run(source, {"a": "y", "b": 3, "c": "d"}).splitlines() == [
+        "a = 'y'  # what a is", "b = 3  # b # too", "c = 'd'"
+    ]  # fmt: skip
 
 
 def test_downloads_are_beside_the_page_and_buttons_only_with_an_address(project, monkeypatch):

@@ -6,7 +6,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from empdis_utils import limits, run
+from empdis_utils import book, limits, run
 
 CHAPTERS = sorted(path.stem for path in run.NOTEBOOKS.glob("*.ipynb"))
 LIMITS = limits.read(run.NOTEBOOKS / "limits.yaml")
@@ -18,6 +18,16 @@ def test_each_parameter_of_the_book_has_limits_and_a_default_inside_them(chapter
     free = set(defaults) - set(run.GIVEN_BY_RUN)
     assert free <= set(LIMITS)
     assert limits.problems(defaults, LIMITS) == []
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_each_parameter_of_the_book_has_a_meaning(chapter):
+    cells = json.loads((run.NOTEBOOKS / f"{chapter}.ipynb").read_text())["cells"]
+    (source,) = (
+        "".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", [])
+    )
+    for name, (_, meaning) in book.parameter_meanings(source).items():
+        assert name in run.GIVEN_BY_RUN or meaning or LIMITS[name].get("description"), name
 
 
 def test_there_are_no_limits_for_what_no_chapter_has():
