@@ -16,6 +16,7 @@ QUADRANT_MEANING = {
     "green": "only fusion right",
     "yellow": "both wrong",
 }
+NO_BREAK = "\N{NO-BREAK SPACE}"
 MODALITY_COLORS = {"text": "#332288", "audio": "#117733", "video": "#882255", "fusion": "#444444"}
 
 
@@ -48,13 +49,14 @@ def with_interval(table, value, low="ci_low", high="ci_high", digits=3):
     Returns
     -------
     DataFrame
-        ``0.412 [0.300, 0.520]``; the value alone where there is no interval; empty without a value.
+        ``0.412 [0.300, 0.520]``, not broken over lines; the value alone where there is no
+        interval; empty without a value.
     """
     spans = zip(*(table[name].astype(float) for name in (value, low, high)), strict=True)
     text = []
     for v, a, b in spans:
         interval = "" if np.isnan(a) else f" [{a:.{digits}f}, {b:.{digits}f}]"
-        text.append("" if np.isnan(v) else f"{v:.{digits}f}{interval}")
+        text.append("" if np.isnan(v) else f"{v:.{digits}f}{interval}".replace(" ", NO_BREAK))
     return table.assign(**{value: text}).drop(columns=[low, high])
 
 

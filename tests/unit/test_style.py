@@ -47,7 +47,9 @@ def test_a_value_and_its_interval_share_a_column():
          "ci_high": [0.91, np.nan, np.nan], "n": 3}
     )  # fmt: skip
     told = style.with_interval(table, "g", digits=2)
-    assert told["g"].tolist() == ["0.50 [0.10, 0.91]", "-1.00", ""]
+    shown = told["g"].str.replace(style.NO_BREAK, " ")
+    assert shown.tolist() == ["0.50 [0.10, 0.91]", "-1.00", ""]
+    assert " " not in told["g"][0]  # so it stays on one line
     assert list(told) == ["a", "g", "n"] and "ci_low" in table
 
 
