@@ -76,6 +76,8 @@ $(BUILD)/code/%.json: $(BUILD)/code/%.stamp ;
 
 # The profile `predictions` reads one CSV and remembers which. It reruns when name or content change.
 GIVEN := $(RUNS)/predictions/.csv
+# (make audit remembers nothing: ASKED is what was said.)
+ASKED := $(CSV)
 ifeq ($(CSV),)
 CSV := $(shell sed -n 1p $(GIVEN) 2>/dev/null)
 FUSION := $(or $(FUSION),$(shell sed -n 2p $(GIVEN) 2>/dev/null))
@@ -132,7 +134,7 @@ else
 endif
 
 audit: $(ENV)  ## What the split of your own corpus hides: CSV=my_manifest.csv
-	@test -n '$(CSV)' || { echo 'Which manifest? make audit CSV=my_manifest.csv (columns: book/own-corpus.md)'; exit 1; }
+	@test -n '$(ASKED)' || { echo 'Which manifest? make audit CSV=my_manifest.csv (columns: book/own-corpus.md)'; exit 1; }
 	@for chapter in $(call chapters,audit); do \
 	  $(PY) -m empdis_utils.run chapter audit $$chapter --runs $(RUNS) -p 'corpus=$(CSV)' || exit 1; done
 	@echo 'tables: $(RUNS)/audit/artifacts   pages: make book, then "Other runs"'

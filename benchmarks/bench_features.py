@@ -195,8 +195,8 @@ def main() -> None:
     videos = {"synthetic corpus": FIXTURE, "real": arguments.video or real_media() / "grid"}
     try:
         faces.find_model()
-    except FileNotFoundError as error:
-        print(f"\nFace features: not measured. {error}")
+    except FileNotFoundError:
+        print("\nFace features: not measured, no face_landmarker.task ($EMPDIS_DATA/models)")
         return
     for kind, path in videos.items():
         if path.is_dir():

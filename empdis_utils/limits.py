@@ -5,6 +5,7 @@ The limits are JSON Schema, one entry for each name, in ``notebooks/limits.yaml`
 
 import html
 import json
+import re
 
 import jsonschema
 import yaml
@@ -45,7 +46,7 @@ def problems(values, limits):
 
 def _hint(value, schema):
     """YAML takes 5e-6 for a word, and the word no for false."""
-    if schema.get("type") == "number" and isinstance(value, str) and "e" in value.lower():
+    if schema.get("type") == "number" and re.fullmatch(r"\d+[eE]-?\d+", str(value)):
         return " (write 5.0e-6, with a point, not 5e-6)"
     if value is False and "no" in schema.get("enum", ()):
         return " (YAML reads no as false: quote it in a profile)"

@@ -7,6 +7,7 @@ are the Okabe-Ito set, which people with colour-blindness tell apart
 
 import numpy as np
 import seaborn as sns
+from pandas.api.types import is_float_dtype
 
 QUADRANT_COLORS = {"blue": "#0072B2", "red": "#D55E00", "green": "#009E73", "yellow": "#E69F00"}
 QUADRANT_MARKERS = {"blue": "o", "red": "X", "green": "^", "yellow": "s"}
@@ -58,6 +59,15 @@ def with_interval(table, value, low="ci_low", high="ci_high", digits=3):
         interval = "" if np.isnan(a) else f" [{a:.{digits}f}, {b:.{digits}f}]"
         text.append("" if np.isnan(v) else f"{v:.{digits}f}{interval}".replace(" ", NO_BREAK))
     return table.assign(**{value: text}).drop(columns=[low, high])
+
+
+def readable(table):
+    """Rounded for reading; p and coefficients keep two digits, however small. A new index."""
+    rounded = table.round(3)
+    for name in table.columns[table.columns.str.match(r"(paper )?p(_|,| \(|$)|coef")]:
+        if is_float_dtype(table[name]):
+            rounded[name] = table[name].map("{:.2g}".format, na_action="ignore").fillna("")
+    return rounded.reset_index(drop=True)
 
 
 def leading(table, *names):

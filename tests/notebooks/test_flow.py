@@ -163,6 +163,9 @@ def test_audit_makes_its_page_for_any_manifest_and_says_what_is_missing(copy):
         }
     )
     frame.to_csv(copy / "mine.csv", index=False)
+    (copy / "_build/runs/predictions").mkdir(parents=True)  # remembers a file of its own
+    (copy / "_build/runs/predictions/.csv").write_text("mine.csv\n\n")
+    assert "Which manifest?" in make(copy, "audit", ok=False)
     make(copy, "audit", "CSV=mine.csv")
     artifacts = copy / "_build/runs/audit/artifacts"
     accuracy = tables.read(artifacts, "split_accuracy").set_index(["features", "folds"])["accuracy"]

@@ -41,6 +41,7 @@ def test_there_are_no_limits_for_what_no_chapter_has():
     [
         (1.0, {"type": "number", "exclusiveMaximum": 1}, "x=1.0 is not allowed: number, less th"),
         ("5e-6", {"type": "number"}, 'x="5e-6" is not allowed: number (write 5.0e-6, with a point'),
+        ("three", {"type": "number"}, 'x="three" is not allowed: number$'),
         (True, {"type": "integer"}, "x=true is not allowed: whole number"),
         ("nearly", {"enum": ["no", "bf16"]}, 'is not allowed: "no" or "bf16"'),
         (False, {"enum": ["no", "bf16"]}, "YAML reads no as false"),
@@ -53,7 +54,7 @@ def test_there_are_no_limits_for_what_no_chapter_has():
 )  # fmt: skip
 def test_a_value_outside_is_named_with_what_is_allowed(value, schema, said):
     (problem,) = limits.problems({"x": value, "other": value}, {"x": schema})
-    assert said in problem
+    assert problem.endswith(said[:-1]) if said.endswith("$") else said in problem
 
 
 def test_a_value_inside_passes():

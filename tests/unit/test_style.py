@@ -56,3 +56,12 @@ def test_a_value_and_its_interval_share_a_column():
 def test_leading_columns_come_first_and_none_is_lost():
     table = pd.DataFrame(columns=list("abcd"))
     assert list(style.leading(table, "c", "a")) == ["c", "a", "b", "d"]
+
+
+def test_small_p_keep_their_digits():
+    table = pd.DataFrame(
+        {"p": [0.000123, np.nan], "p (Welch)": [3e-9, 0.5], "pairs": [0.12345, 1], "n": 2}
+    )
+    told = style.readable(table.set_index(pd.Index([5, 6])))
+    assert told["p"].tolist() == ["0.00012", ""] and told["p (Welch)"].tolist() == ["3e-09", "0.5"]
+    assert told["pairs"].tolist() == [0.123, 1.0] and list(told.index) == [0, 1]
