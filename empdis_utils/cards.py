@@ -67,7 +67,7 @@ def clip_card(corpus, quadrant, judgments=(), max_bytes=MAX_BYTES, judges=None):
     )
     name = html.escape(f"Clip {clip_id}, {modality}", quote=True)
     meaning = style.QUADRANT_MEANING[quadrant["quadrant"]].replace("unimodal", modality)
-    meaning = meaning.replace("fusion", judges[1].removesuffix(" model"))
+    meaning = html.escape(meaning.replace("fusion", judges[1].removesuffix(" model")))
     quote = html.escape(words) if words else "<em>no words</em>"
     return (
         f'<div class="clip-card" role="group" aria-label="{name}" style="border-color:{color}">'

@@ -211,7 +211,7 @@ def read_embeddings(directory, encoder, seeds, folds):
     encoder : str
         As chapter 02 calls it.
     seeds, folds : sequence of int
-        All that are needed.
+        All seeds that are needed, and exactly the folds.
 
     Returns
     -------
@@ -239,10 +239,11 @@ def read_embeddings(directory, encoder, seeds, folds):
         )
     found = {seed: read(directory, f"embeddings/{encoder}-seed{seed}") for seed in seeds}
     for seed, frame in found.items():
-        if lacking := sorted(set(folds) - set(frame["fold"])):
+        kept = sorted(frame["fold"].unique().tolist())
+        if kept != sorted(folds):  # other folds, even fewer, were trained on other clips
             raise ValueError(
-                f"chapter 02 kept {frame['fold'].nunique()} folds of {encoder} (seed {seed}); "
-                f"folds {lacking} are asked for, too. Give both the same n_folds, and the same "
-                "protocol (of several in 02_unimodal, the first one counts)."
+                f"chapter 02 kept folds {kept} of {encoder} (seed {seed}); folds {sorted(folds)} "
+                "are asked for. Give both chapters the same n_folds and protocol (of several protocols "
+                "in 02_unimodal, the first one counts)."
             )
     return found

@@ -85,6 +85,16 @@ def test_words_of_the_corpus_are_escaped_everywhere(corpus, quadrants):
     assert card.blockquote.get_text() == nasty
 
 
+def test_people_take_the_place_of_the_models_where_they_judged(corpus, quadrants):
+    green = {**quadrants.iloc[0], "quadrant": "green"}
+    said = parse(cards.clip_card(corpus, green)).select_one(".clip-quadrant").get_text()
+    assert said.endswith("only fusion right")
+    people = ("people, one signal", "people, <b>both</b>")
+    card = parse(cards.clip_card(corpus, green, judges=people))
+    assert card.select_one(".clip-quadrant").get_text().endswith("only people, <b>both</b> right")
+    assert {people[0], people[1]} <= {dt.get_text() for dt in card.find_all("dt")}
+
+
 def test_a_corpus_without_media_says_so(corpus, quadrants):
     bare = corpora.Corpus("bare", corpus.manifest.assign(video_path=None, audio_path=None))
     card = parse(cards.clip_card(bare, quadrants.iloc[0]))
