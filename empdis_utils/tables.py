@@ -243,7 +243,7 @@ def read_embeddings(directory, encoder, seeds, folds):
         if kept != sorted(folds):  # other folds, even fewer, were trained on other clips
             raise ValueError(
                 f"chapter 02 kept folds {kept} of {encoder} (seed {seed}); folds {sorted(folds)} "
-                "are asked for. Give both chapters the same n_folds and protocol (of several protocols "
-                "in 02_unimodal, the first one counts)."
+                "are asked for. Give both chapters the same n_folds and protocol (of several "
+                "protocols in 02_unimodal, the first one counts)."
             )
     return found
