@@ -2,12 +2,16 @@
 
 ::
 
-    python -m empdis_utils.book stage --runs DIR --out DIR   (the folder that Jupyter Book reads)
-    python -m empdis_utils.book code NOTEBOOK OUT            (the code cells alone; see Makefile)
+    python -m empdis_utils.book render --build DIR PROFILE ...   (stage, Jupyter Book, swap)
+    python -m empdis_utils.book stage --runs DIR --out DIR       (what Jupyter Book reads)
+    python -m empdis_utils.book pdf --build DIR
 
 A page takes its prose from the source notebook and its outputs from the run, so that a prose edit
 needs no rerun. Labels are made unique per profile (see `page`), the title names
 the corpus, pages of synthetic data carry a note, and each page ends with how it was made.
+
+Text that a user chose (a title, a parameter, the name of a file) enters a page through `plain` or
+`cell` and no other way, so that it is shown letter by letter and is never markup.
 """
 
 import argparse
@@ -18,13 +22,18 @@ import importlib.util
 import json
 import os
 import re
+import shlex
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
 import yaml
 
-from . import course, limits, run
+from . import course, inputs, limits, parameters, run
+from .parameters import GIVEN_BY_RUN, RunError
+from .places import ROOT
+from .run import write_if_changed
 
 MOST_BYTES = 200_000  # of a CSV that is offered as it is; a larger one is packed
 MOST_PACKED_BYTES = 500_000  # of a packed one; a larger one is not offered
@@ -35,13 +44,20 @@ It tests the method. It is no evidence about people.
 ```"""
 
 
-def code_cells(notebook):
-    """Sources and tags of the code cells, in order: what decides whether a chapter must rerun."""
-    return [
-        ["".join(cell["source"]), sorted(cell["metadata"].get("tags", []))]
-        for cell in notebook["cells"]
-        if cell["cell_type"] == "code"
-    ]
+def plain(text):
+    """Text that Markdown shows letter by letter, on one line.
+
+    Examples
+    --------
+    >>> print(plain("a <b>, {{ c }} and *d*"))
+    a \\<b\\>, \\{\\{ c \\}\\} and \\*d\\*
+    """
+    return re.sub(r"([\\`*_{}\[\]<>$&~!|^#@])", r"\\\1", " ".join(str(text).split()))
+
+
+def cell(text):
+    """Text inside a block of HTML, on one line: a blank line would end the block."""
+    return html.escape(" ".join(str(text).split()))
 
 
 def merge(source, executed):
@@ -74,7 +90,7 @@ def as_run(source, parameters):
     lines, shown = source.splitlines(), []
     for node in ast.parse(source).body:
         name = node.targets[0].id
-        if name not in run.GIVEN_BY_RUN:
+        if name not in GIVEN_BY_RUN:
             about = _comment(lines, node.value)
             shown.append(f"{name} = {parameters[name]!r}" + (f"  # {about}" if about else ""))
     return "\n".join(shown)
@@ -101,40 +117,40 @@ def change_form(source, entry):
     the command that made the page remain.
     """
 
-    allowed = limits.read(run.NOTEBOOKS / "limits.yaml")
+    allowed = limits.read(parameters.NOTEBOOKS / "limits.yaml")
 
     def row(name, default, meaning):
         now = json.dumps(entry["parameters"][name], ensure_ascii=False)
         schema = allowed.get(name, {})
         field = limits.field(name, schema, now)
-        cells = [html.escape(limits.words(schema) if schema else "")]
-        cells += [f"<code>{html.escape(text)}</code>" for text in (default, now)]
+        cells = [cell(limits.words(schema) if schema else "")]
+        cells += [f"<code>{cell(text)}</code>" for text in (default, now)]
         cells = "".join(
-            f'<td data-label="{label}">{cell}</td>'
-            for label, cell in zip(
+            f'<td data-label="{label}">{inside}</td>'
+            for label, inside in zip(
                 ("allowed", "default", "here", "change to"), [*cells, field], strict=True
             )
         )
         meaning = meaning or schema.get("description", "")
-        about = f"<code>{name}</code><br><small>{html.escape(meaning)}</small>"
+        about = f"<code>{name}</code><br><small>{cell(meaning)}</small>"
         return f'<tr><th scope="row">{about}</th>{cells}</tr>'
 
     rows = "".join(
         row(name, default, meaning)
         for name, (default, meaning) in parameter_meanings(source).items()
-        if name not in run.GIVEN_BY_RUN
+        if name not in GIVEN_BY_RUN
     )
     head = "".join(
         f'<th scope="col">{text}</th>'
         for text in ("parameter", "allowed", "default", "here", "change to")
     )
     base = f"make study PROFILE={entry['profile']} NB={entry['chapter']}"
-    made = base + (f' P="{" ".join(entry["overrides"])}"' if entry["overrides"] else "")
+    made = base + (f" P={shlex.quote(' '.join(entry['overrides']))}" if entry["overrides"] else "")
     return (
         "```{dropdown} Parameters of this page, and how to change them\n"
-        f'<div class="change" data-base="{html.escape(base)}">'
+        f'<div class="change" data-base="{cell(base)}">'
         f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        f"<p>The command: <code data-command>{html.escape(made)}</code></p>"
+        f"<p>The command: <code data-command>{cell(made)}</code></p>"
         "<p data-problem></p></div>\n```"
     )
 
@@ -186,12 +202,12 @@ def is_progress(output):
 
 def how_it_was_made(entry):
     """Markdown: the folded note at the end of a page, from its provenance entry."""
-    overridden = f" with `{' '.join(entry['overrides'])}`" if entry["overrides"] else ""
-    parameters = {k: v for k, v in entry["parameters"].items() if k not in run.GIVEN_BY_RUN}
+    overridden = f" with {plain(', '.join(entry['overrides']))}" if entry["overrides"] else ""
+    values = {k: v for k, v in entry["parameters"].items() if k not in GIVEN_BY_RUN}
 
     def rows(mapping):
         return "".join(
-            f"<tr><td>{html.escape(str(k))}</td><td><code>{html.escape(str(v))}</code></td></tr>"
+            f"<tr><td>{cell(k)}</td><td><code>{cell(v)}</code></td></tr>"
             for k, v in mapping.items()
         )
 
@@ -206,13 +222,21 @@ def how_it_was_made(entry):
     if entry.get("cluster"):
         facts["Dask cluster"] = entry["cluster"]
     hashes = {f"sha256 of {name}": digest[:16] for name, digest in entry["inputs"].items()}
-    table = rows(facts) + rows(parameters) + rows(entry["versions"]) + rows(hashes)
+    table = rows(facts) + rows(values) + rows(entry["versions"]) + rows(hashes)
     return (
         f"```{{dropdown}} How this page was made\n"
-        f"Profile `{entry['profile']}`{overridden}. {entry['seconds']} seconds.\n\n"
+        f"Profile {plain(entry['profile'])}{overridden}. {entry['seconds']} seconds.\n\n"
         f'<table class="made"><thead><tr><th>what</th><th>value</th></tr></thead>'
         f"<tbody>{table}</tbody></table>\n```"
     )
+
+
+def fill_in(cell, name):
+    """A cell with a run's name for ``__profile__`` in its prose and labels; outputs are data."""
+    apart = ("outputs",) if cell["cell_type"] == "code" else ()
+    text = json.dumps({k: v for k, v in cell.items() if k not in apart})
+    filled = json.loads(text.replace("__profile__", json.dumps(name)[1:-1]))
+    return {**filled, **{k: cell[k] for k in apart}}
 
 
 def page(source, executed, entry, title, tables=(), repository=""):
@@ -221,15 +245,16 @@ def page(source, executed, entry, title, tables=(), repository=""):
     The placeholder for a run's name, in a label or an address, is filled in. `tables` and
     `repository` are those of `take_along`.
     """
-    notebook = json.loads(json.dumps(merge(source, executed)).replace("__profile__", entry["run"]))
-    for cell in notebook["cells"]:
-        if "parameters" in tags(cell):
-            form = change_form("".join(cell["source"]), entry)
-            cell["source"] = as_run("".join(cell["source"]), entry["parameters"])
+    notebook = merge(source, executed)
+    notebook["cells"] = [fill_in(part, entry["run"]) for part in notebook["cells"]]
+    for part in notebook["cells"]:
+        if "parameters" in tags(part):
+            form = change_form("".join(part["source"]), entry)
+            part["source"] = as_run("".join(part["source"]), entry["parameters"])
     first = next(c for c in notebook["cells"] if c["cell_type"] == "markdown")
     heading, *rest = "".join(first["source"]).split("\n")
     note = ["", SYNTHETIC_NOTE] if entry["parameters"].get("corpus") == "fixture" else []
-    suffix = f" ({title})" if title else ""
+    suffix = f" ({plain(title)})" if title else ""
     first["source"] = "\n".join([heading + suffix, *note, *rest])
     ends = {
         "change": form,
@@ -258,15 +283,6 @@ def csv_tables(artifacts, names, most=MOST_BYTES, most_packed=MOST_PACKED_BYTES)
             elif len(packed) <= most_packed:
                 found[f"{path.stem}.csv.gz"] = packed
     return found
-
-
-def write_if_changed(path, content):
-    """Write text or bytes, and leave the file (and its date) alone when they are there already."""
-    content = content.encode() if isinstance(content, str) else content
-    if path.exists() and path.read_bytes() == content:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
 
 
 def trim_toc(toc, out):
@@ -318,37 +334,73 @@ def add_explorer_files(runs, folder):
     return set(made)
 
 
-def stage(runs, out, root=run.ROOT):
-    """Fill `out` with the pages that exist: prose, and every profile's finished chapters."""
-    from . import reference  # reads corpora: too slow for the step `code`
+def runs_to_show(runs, shown, hashes):
+    """Finished chapters that still hold, as provenance entries with their ``chapter``.
+
+    Parameters
+    ----------
+    runs : Path
+    shown : sequence of str or None
+        The profiles of the book; None for all that there are. Other profiles that belong to books
+        (``book:`` in their file) are passed over; runs with other parameters come along.
+    hashes : inputs.Hashes
+
+    Raises
+    ------
+    RunError
+        A record that cannot be read, or a chapter of the book itself that no longer holds.
+    """
+    found, late = [], []
+    apart = [p for p in parameters.profiles() if parameters.read_profile(p).get("book")]
+    for folder in sorted(p for p in runs.iterdir() if p.is_dir() and p.name[0] != "."):
+        if shown is not None and folder.name in apart and folder.name not in shown:
+            continue
+        story = run.story(folder)
+        if story is None or (not story and any(folder.glob("*.ipynb"))):
+            raise RunError(
+                f"{folder}/provenance.json is missing or cannot be read: run this again, or remove "
+                "the folder"
+            )
+        for chapter, entry in sorted(story.items()):
+            try:
+                now = inputs.of_chapter(entry["profile"], chapter, entry["overrides"], hashes)
+                why = run.why_stale(
+                    runs, folder.name, chapter, entry, now, list(entry.get("read", ())), hashes
+                )
+            except RunError as error:
+                why = [str(error)]
+            if not why:
+                found.append({**entry, "chapter": chapter})
+                continue
+            late.append(folder.name)
+            print(f"[book] left out: {folder.name} {chapter}: {why[0]}", file=sys.stderr)
+    if shown is not None and set(late) & {*shown, "book"}:
+        raise RunError("a chapter of the book changed while it was rendered: make book again")
+    return found
+
+
+def stage(runs, out, root=ROOT, shown=None, hashes=None):
+    """Fill `out` with the pages that exist: prose, and every finished chapter that still holds."""
+    from . import reference  # reads corpora: slow
 
     wanted = set()
-    for story_path in sorted(runs.glob("*/provenance.json")):
-        story = json.loads(story_path.read_text())["chapters"]
-        for chapter, entry in story.items():
-            executed = story_path.parent / f"{chapter}.ipynb"
-            if not executed.exists():
-                continue
-            source = json.loads((run.NOTEBOOKS / executed.name).read_text(encoding="utf-8"))
-            done = json.loads(executed.read_text(encoding="utf-8"))
-            title = run.read_profile(entry["profile"]).get("title", "")
-            title = ", ".join([title, *entry["overrides"]])
-            folder = out / "runs" / entry["run"]
-            offered = csv_tables(story_path.parent / "artifacts", entry["outputs"])
-            about = {**entry, "chapter": chapter}
-            try:
-                made = page(source, done, about, title, offered, os.environ.get("REPO", ""))
-            except ValueError as error:
-                print(f"[book] left out: {entry['run']} {chapter}: {error}", file=sys.stderr)
-                continue
-            files = {
-                folder / executed.name: json.dumps(made, indent=1) + "\n",
-                folder / "source" / executed.name: json.dumps(source, indent=1) + "\n",
-                **{folder / "tables" / name: content for name, content in offered.items()},
-            }
-            wanted |= set(files)
-            for path, text in files.items():
-                write_if_changed(path, text)
+    for entry in runs_to_show(runs, shown, hashes or inputs.Hashes()):
+        executed = runs / entry["run"] / f"{entry['chapter']}.ipynb"
+        source = parameters.read_notebook(entry["chapter"])
+        done = json.loads(executed.read_text(encoding="utf-8"))
+        title = parameters.read_profile(entry["profile"]).get("title", "")
+        title = ", ".join(filter(None, [title, *entry["overrides"]]))
+        folder = out / "runs" / entry["run"]
+        offered = csv_tables(executed.parent / "artifacts", entry["outputs"])
+        made = page(source, done, entry, title, offered, os.environ.get("REPO", ""))
+        files = {
+            folder / executed.name: json.dumps(made, indent=1) + "\n",
+            folder / "source" / executed.name: json.dumps(source, indent=1) + "\n",
+            **{folder / "tables" / name: content for name, content in offered.items()},
+        }
+        wanted |= set(files)
+        for path, text in files.items():
+            write_if_changed(path, text)
     for path in sorted((root / "book").rglob("*")):
         if path.is_file():
             target = out / path.relative_to(root / "book")
@@ -377,22 +429,165 @@ def stage(runs, out, root=run.ROOT):
     write_if_changed(out / "_toc.yml", yaml.safe_dump(toc, sort_keys=False))
 
 
+# ---- the site --------------------------------------------------------------------------------
+
+#: What the pages are made from, beside the runs.
+SOURCES = (
+    *("book", "notebooks", "empdis_utils", "benchmarks/results", "_toc.yml", "_config.yml"),
+    *("CONTRIBUTING.md", "CITATION.cff", "pyproject.toml", "requirements.lock"),
+)
+# Parts of MathJax that no page loads: other components, words for speech in other languages.
+MATHJAX_UNUSED = (
+    *("mml-*.js", "tex-mml-*.js", "tex-svg*.js", "tex-chtml-full*.js", "node-main*", "latest.js"),
+    *("sre/mathmaps/[!be]*", "sre/mathmaps/es.json", "input/asciimath*", "input/mml*"),
+    *("input/tex-full.js", "output/chtml/fonts"),
+)
+
+
+def site_inputs(build, shown, hashes):
+    """All that decides the rendered site: dict of a name to a hash or a word."""
+    found = {"REPO": os.environ.get("REPO", ""), "profiles": " ".join(shown)}
+    for name in SOURCES:
+        path = ROOT / name
+        for file in inputs.files_in(path) if path.is_dir() else [path]:
+            if "__pycache__" not in file.parts:
+                found[os.path.relpath(file, ROOT)] = hashes(file)
+    for file in sorted((build / "runs").glob("[!.]*/*")):
+        if file.suffix == ".ipynb" or file.name == "provenance.json":
+            found[str(file.relative_to(build))] = hashes(file)
+    return found
+
+
+def site_files(html_dir):
+    """Sizes of the site's files by name."""
+    return {str(p.relative_to(html_dir)): p.stat().st_size for p in inputs.files_in(html_dir)}
+
+
+def why_stale(build, shown, hashes):
+    """Why the rendered site does not count, in a few words; empty when it does."""
+    try:
+        made = json.loads((build / "site.json").read_text())
+    except (OSError, ValueError):
+        return "not rendered yet"
+    late = inputs.changed(made["given"], site_inputs(build, shown, hashes))
+    if late:
+        return f"{late[0]} changed" + (f" (and {len(late) - 1} more)" if len(late) > 1 else "")
+    return "" if made["files"] == site_files(build / "html") else "files of the site changed"
+
+
+def jupyter_book(*words, log):
+    """Call Jupyter Book; its words are shown only when it fails.
+
+    Raises
+    ------
+    RunError
+        It failed; names the log.
+    """
+    call = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", *words]
+    with open(log, "w", encoding="utf-8") as file:
+        done = subprocess.run(call, stdout=file, stderr=subprocess.STDOUT)
+    if done.returncode:
+        sys.stderr.write(log.read_text(encoding="utf-8", errors="replace"))
+        raise RunError(f"the book was not rendered; log: {log}")
+
+
+def lighten(site):
+    """Drop what no page loads: MathJax where there are no formulas, and icons drawn by a script."""
+    static = site / "_static"
+    unused = [p for pattern in MATHJAX_UNUSED for p in (static / "mathjax").glob(pattern)]
+    unused += [*static.rglob("*.map"), *(static / "scripts").glob("fontawesome.js*")]
+    for path in unused:
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    for path in site.rglob("*.html"):
+        if static in path.parents:
+            continue
+        before = path.read_text(encoding="utf-8")
+        text = re.sub(r"<script[^>]*/fontawesome\.js[^>]*></script>", "", before)
+        if 'class="math' not in text:
+            text = re.sub(r"<script[^>]*/tex-chtml\.js[^>]*></script>", "", text)
+        if text != before:
+            path.write_text(text, encoding="utf-8")
+
+
+def render(build, shown):
+    """Stage the pages, render them, and put the whole site in place at once.
+
+    A site is finished when ``site.json`` beside it says so; until the last step the old one stays.
+    """
+    hashes = inputs.Hashes(build / "hashes.json")
+    given = site_inputs(build, shown, hashes)
+    out, rendered = build / "stage", build / "render" / "_build" / "html"
+    stage(build / "runs", out, shown=shown, hashes=hashes)
+    # always copied anew; what is gone must not stay
+    shutil.rmtree(rendered / "_static", ignore_errors=True)
+    words = [str(out), "--path-output", str(build / "render"), "-W", "-n", "-q"]
+    jupyter_book(*words, log=build / "sphinx.log")
+    new, old, site = build / "html.new", build / "html.old", build / "html"
+    for folder in (new, old):
+        shutil.rmtree(folder, ignore_errors=True)
+    shutil.copytree(rendered, new)
+    lighten(new)
+    (build / "site.json").unlink(missing_ok=True)
+    if site.exists():
+        site.rename(old)
+    new.rename(site)
+    run.write_if_changed(
+        build / "site.json", json.dumps({"given": given, "files": site_files(site)}, indent=0)
+    )
+    shutil.rmtree(old, ignore_errors=True)
+    (site / "index.html").touch()
+
+
+def pdf(build):
+    """The staged book as one PDF, printed by Chromium or Chrome (or ``$BROWSER``).
+
+    Raises
+    ------
+    RunError
+        No browser, or a step that failed.
+    """
+    names = ("chromium", "chromium-browser", "google-chrome")
+    browser = os.environ.get("BROWSER") or next(filter(None, map(shutil.which, names)), None)
+    if not browser:
+        raise RunError(
+            "make pdf prints with Chromium: install it (Debian: apt install chromium), or give "
+            "BROWSER=path"
+        )
+    words = [str(build / "stage"), "--path-output", str(build / "render")]
+    words += ["--builder", "custom", "--custom-builder", "singlehtml", "-q"]
+    jupyter_book(*words, log=build / "pdf.log")
+    page = (build / "render/_build/singlehtml/index.html").resolve().as_uri()
+    root = ["--no-sandbox"] if os.geteuid() == 0 else []  # Chromium refuses root otherwise
+    call = [browser, "--headless", "--disable-gpu", *root, "--no-pdf-header-footer"]
+    call += ["--virtual-time-budget=60000", f"--print-to-pdf={build / 'book.pdf'}", page]
+    with open(build / "pdf.log", "a", encoding="utf-8") as log:
+        if subprocess.run(call, stdout=log, stderr=log).returncode:
+            raise RunError(f"{browser} did not print the book; log: {build / 'pdf.log'}")
+    print(f"wrote {build / 'book.pdf'}")
+
+
 def main(argv=None):
-    """Command line of the two steps that the Makefile calls."""
+    """Command line; what is wrong is one message and exit status 1."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     steps = parser.add_subparsers(dest="step", required=True)
     staging = steps.add_parser("stage")
     staging.add_argument("--runs", type=Path, required=True)
     staging.add_argument("--out", type=Path, required=True)
-    coding = steps.add_parser("code")
-    coding.add_argument("notebook", type=Path)
-    coding.add_argument("out", type=Path)
+    for name in ("render", "pdf"):
+        step = steps.add_parser(name)
+        step.add_argument("--build", type=Path, default=ROOT / "_build")
+        if name == "render":
+            step.add_argument("shown", nargs="*")
     asked = parser.parse_args(argv)
-    if asked.step == "stage":
-        stage(asked.runs, asked.out)
-    else:
-        notebook = json.loads(asked.notebook.read_text(encoding="utf-8"))
-        write_if_changed(asked.out, json.dumps(code_cells(notebook), indent=1) + "\n")
+    try:
+        if asked.step == "stage":
+            stage(asked.runs, asked.out)
+        elif asked.step == "render":
+            render(asked.build, asked.shown)
+        else:
+            pdf(asked.build)
+    except (RunError, OSError) as error:
+        sys.exit(f"[fail] {error}")
 
 
 if __name__ == "__main__":

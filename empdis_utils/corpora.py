@@ -259,7 +259,7 @@ def _sha256(data):
     return hashlib.sha256(data).hexdigest()
 
 
-def _local(name):
+def local_files(name):
     """Files at hand without a download: dict file name -> Path."""
     data, found = os.environ.get("EMPDIS_DATA"), {}
     for file, (_, sha256) in _entry(name)["files"].items():
@@ -275,7 +275,7 @@ def at_hand(name):
     """Whether every file of a corpus is there without a download."""
     if name == "fixture":
         return (FIXTURE / "manifest.csv").is_file()
-    return set(_local(name)) == set(_entry(name)["files"])
+    return set(local_files(name)) == set(_entry(name)["files"])
 
 
 def fetch(name, files=None):
@@ -342,7 +342,7 @@ def paths(name):
     CorpusError
         Unknown corpus, or files that cannot be had (see `fetch`).
     """
-    entry, found, data = _entry(name), _local(name), os.environ.get("EMPDIS_DATA")
+    entry, found, data = _entry(name), local_files(name), os.environ.get("EMPDIS_DATA")
     if data and not Path(data).is_dir():
         warnings.warn(f"EMPDIS_DATA is {data}, which is not a folder", stacklevel=2)
     for file, path in found.items():

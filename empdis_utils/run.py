@@ -1,12 +1,13 @@
 """Run one chapter with papermill: the few things that papermill leaves out.
 
-A parameter that the notebook does not have, or a value outside its limits, is refused before
-anything runs. The executed notebook
-and its tables are written aside and renamed, so that a half-written file is never taken for a
-finished one. What went in and what came out is recorded in ``provenance.json``.
+Parameters are checked before anything runs (see `parameters`). The executed notebook and its tables
+are written aside and renamed, so that a half-written file is never taken for a finished one. What
+went in and what came out is recorded in ``provenance.json``, and `why_stale` holds that record
+against what is there now.
 
 ::
 
+    python -m empdis_utils.run job FILE          (one chapter as `flow` wrote it down)
     python -m empdis_utils.run check PROFILE [CHAPTER] [-p name=value ...]
     python -m empdis_utils.run chapter PROFILE CHAPTER --runs DIR [--run NAME] [-p name=value ...]
 """
@@ -20,19 +21,25 @@ import platform
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import yaml
+from . import inputs
+from .parameters import (
+    NOTEBOOKS,
+    RunError,
+    all_parameters,
+    chapter_parameters,
+    notebook_parameters,
+    read_profile,
+    reads,
+)
+from .places import ROOT
 
-from . import limits
-
-ROOT = Path(__file__).resolve().parents[1]
-NOTEBOOKS = ROOT / "notebooks"
-GIVEN_BY_RUN = ("profile", "inputs_dir", "outputs_dir")
 PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "scikit-learn", "torch", "transformers")
 SINGLE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # One thread per chapter: the same bytes on any number of cores.
@@ -40,91 +47,6 @@ KERNEL_ENVIRONMENT = {
     **dict.fromkeys(SINGLE_THREAD, "1"),
     **{"PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false"},
 }
-
-
-class RunError(Exception):
-    """A chapter that cannot run or did not finish; the message is for the reader."""
-
-
-def read_profile(name):
-    """Read ``notebooks/profiles/NAME.yaml`` (or a path to a YAML file) as a dict.
-
-    Keys: ``title``, ``all`` (parameters of every chapter), and one key per chapter with that
-    chapter's own parameters. The chapters that are named are the ones that the profile runs.
-    """
-    path = NOTEBOOKS / "profiles" / f"{name}.yaml"
-    if not path.exists():
-        known = sorted(p.stem for p in path.parent.glob("*.yaml"))
-        raise RunError(f"no profile '{name}': known are {', '.join(known)} ({path.parent})")
-    profile = yaml.safe_load(path.read_text(encoding="utf-8"))
-    profile["chapters"] = [key for key in profile if key[:2].isdigit()]
-    return profile
-
-
-def notebook_parameters(chapter):
-    """Parse the one ``parameters`` cell of a chapter: dict name -> literal default.
-
-    Raises
-    ------
-    RunError
-        No such notebook, no or several ``parameters`` cells, or a value that is not a literal.
-    """
-    import ast
-
-    path = NOTEBOOKS / f"{chapter}.ipynb"
-    if not path.exists():
-        known = sorted(p.stem for p in NOTEBOOKS.glob("*.ipynb"))
-        raise RunError(f"no chapter '{chapter}': known are {', '.join(known)}")
-    cells = [
-        "".join(cell["source"])
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]
-        if "parameters" in cell["metadata"].get("tags", [])
-    ]
-    if len(cells) != 1:
-        raise RunError(f"{path.name}: {len(cells)} cells tagged 'parameters', there must be one")
-    found = {}
-    for node in ast.parse(cells[0]).body:
-        try:
-            (target,) = node.targets
-            found[target.id] = ast.literal_eval(node.value)
-        except (AttributeError, ValueError):
-            line = ast.unparse(node)
-            raise RunError(f"{path.name}: '{line}' is not 'name = literal'") from None
-    return found
-
-
-def chapter_parameters(profile, chapter, overrides=()):
-    """Parameters of `chapter` under `profile` with ``name=value`` overrides, all of them known.
-
-    Values are YAML (``threshold=0.6``, ``seeds=[1,2]``).
-
-    Raises
-    ------
-    RunError
-        Lists unknown names and the known ones, or values outside their limits.
-    """
-    known = notebook_parameters(chapter)
-    settings = read_profile(profile)
-    given = {**(settings.get("all") or {}), **(settings.get(chapter) or {})}
-    for override in overrides:
-        name, equals, value = override.partition("=")
-        if not equals:
-            raise RunError(f"'{override}': write a parameter as name=value")
-        given[name] = yaml.safe_load(value)
-    unknown = sorted(set(given) - set(known) | set(given) & set(GIVEN_BY_RUN))
-    if unknown:
-        free = sorted(set(known) - set(GIVEN_BY_RUN))
-        raise RunError(
-            f"{chapter} has no parameter {', '.join(unknown)} (profile {profile}); "
-            f"it has: {', '.join(free)}"
-        )
-    try:
-        wrong = limits.problems(given, limits.read(NOTEBOOKS / "limits.yaml"))
-    except ValueError as error:
-        raise RunError(str(error)) from None
-    if wrong:
-        raise RunError(f"{chapter} (profile {profile}): {'; '.join(wrong)}")
-    return given
 
 
 def sha256(path):
@@ -156,23 +78,88 @@ def hardware():
     return f"{cpu}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}"
 
 
+def story(run_dir):
+    """What is recorded of a run: dict chapter -> entry, or None when the record cannot be read."""
+    try:
+        return json.loads((run_dir / "provenance.json").read_text())["chapters"]
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def tables_of(runs, name):
+    """Hash of all tables that a chapter wrote (``RUN/CHAPTER``), as its run recorded them."""
+    run_name, chapter = name.split("/")
+    return inputs.digest(((story(runs / run_name) or {}).get(chapter) or {}).get("outputs", {}))
+
+
+def tables_mark(run_dir, chapter):
+    """The file whose date tells Make when a chapter's tables last changed."""
+    return run_dir / ".tables" / f"{chapter}.json"
+
+
+def write_if_changed(path, content):
+    """Write text or bytes, and leave the file (and its date) alone when they are there already."""
+    content = content.encode() if isinstance(content, str) else content
+    if path.exists() and path.read_bytes() == content:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_bytes(content)
+    aside.replace(path)
+
+
 def record(run_dir, chapter, entry):
     """Merge one chapter's entry into ``run_dir/provenance.json`` (locked: chapters run at once)."""
-    path = run_dir / "provenance.json"
     with open(run_dir / ".provenance.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        story = json.loads(path.read_text()) if path.exists() else {"chapters": {}}
-        story["chapters"][chapter] = entry
-        aside = path.with_suffix(".tmp")
-        aside.write_text(json.dumps(story, indent=1, sort_keys=True) + "\n")
-        aside.replace(path)
+        chapters = {**(story(run_dir) or {}), chapter: entry}
+        text = json.dumps({"chapters": chapters}, indent=1, sort_keys=True) + "\n"
+        write_if_changed(run_dir / "provenance.json", text)
+    write_if_changed(tables_mark(run_dir, chapter), json.dumps(entry["outputs"], sort_keys=True))
 
 
 def table_owners(run_dir, chapter):
     """Which other chapter of a run wrote a table: dict file name -> chapter."""
-    path = run_dir / "provenance.json"
-    story = json.loads(path.read_text())["chapters"] if path.exists() else {}
-    return {name: c for c, entry in story.items() if c != chapter for name in entry["outputs"]}
+    chapters = story(run_dir) or {}
+    return {n: c for c, entry in chapters.items() if c != chapter for n in entry["outputs"]}
+
+
+def why_stale(runs, run_name, chapter, entry, now, read, hashes):
+    """Why a finished chapter does not count: list of short reasons, empty when it does.
+
+    Parameters
+    ----------
+    runs : Path
+        The folder of all runs.
+    run_name, chapter : str
+    entry : dict or None
+        What was recorded of it.
+    now : dict
+        `inputs.of_chapter` of what is there now.
+    read : sequence of str
+        The chapters whose tables it reads, ``RUN/CHAPTER``.
+    hashes : inputs.Hashes
+    """
+    run_dir = runs / run_name
+    page = run_dir / f"{chapter}.ipynb"
+    if entry is None or not page.exists():
+        return ["not run yet" if entry is None else "its page is gone"]
+    if "given" not in entry:
+        return ["made by an older version of the book"]
+    reasons = ["its page was changed by hand"] if hashes(page) != entry["page"] else []
+    for name, recorded in entry["outputs"].items():
+        found = hashes(run_dir / "artifacts" / name)
+        if found != recorded:
+            reasons.append(f"{name} " + ("was changed by hand" if found else "is gone"))
+    reasons += [f"{name} changed" for name in inputs.changed(entry["given"], now)]
+    reasons += [
+        f"tables of {name} changed"
+        for name in sorted({*entry["read"], *read})
+        if name not in read or entry["read"].get(name) != tables_of(runs, name)
+    ]
+    return reasons
 
 
 def corpus_hashes(corpus):
@@ -212,6 +199,52 @@ def environment(values):
                 os.environ[name] = value
 
 
+class MemoryWatch:
+    """The most memory that the processes below this one held, in bytes, and the least left free."""
+
+    def __init__(self, every=0.5):
+        self.most, self.free, self.every = 0, None, every
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def _watch(self):
+        import psutil
+
+        me = psutil.Process()
+        while not self._end.is_set():
+            held = 0
+            for process in me.children(recursive=True):
+                try:
+                    held += process.memory_info().rss
+                except psutil.Error:
+                    pass  # it ended in between
+            self.most = max(self.most, held)
+            free = psutil.virtual_memory().available
+            self.free = free if self.free is None else min(self.free, free)
+            self._end.wait(self.every)
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._end.set()
+        self._thread.join()
+
+
+def explain_death(label, chapter, watch, log):
+    """Sentences for a kernel that ended without an error, mostly for want of memory."""
+    held, free = (f"{(value or 0) / 2**30:.1f} GiB" for value in (watch.most, watch.free))
+    known = notebook_parameters(chapter)
+    lower = [n for n in ("n_jobs", "batch_size", "n_draws", "n_boot", "n_seeds") if n in known]
+    advice = f"lower {' or '.join(lower)} (P=), " if lower else ""
+    return (
+        f"{label}: its kernel died. It held up to {held}, and {free} were left free at the least.\n"
+        f"  If that is little, {advice}run one chapter at a time (JOBS=1).\n"
+        f"  log: {log}"
+    )
+
+
 class Tee:
     """Write to several streams (what papermill's `stderr_file` accepts)."""
 
@@ -224,7 +257,18 @@ class Tee:
             stream.flush()
 
 
-def run_chapter(profile, chapter, runs, run=None, overrides=()):
+def read_by(profile, chapter, source=None):
+    """Names ``RUN/CHAPTER`` of what a chapter reads from a run of its profile.
+
+    A chapter that the profile does not run is left out. `source` is the run that is read (default:
+    the profile's own).
+    """
+    there = read_profile(profile)["chapters"]
+    names = [f"{source or profile}/{name}" for name in reads(chapter) if name in there]
+    return names + [name for name in reads(chapter) if "/" in name and "*" not in name]
+
+
+def run_chapter(profile, chapter, runs, run=None, overrides=(), source=None, read=None, view=None):
     """Execute one chapter and put its page, tables and provenance into ``runs/run``.
 
     Parameters
@@ -234,10 +278,15 @@ def run_chapter(profile, chapter, runs, run=None, overrides=()):
     runs : Path
         The folder of all runs.
     run : str, optional
-        Name of this run. Default: the profile's own. Tables of earlier chapters are read from the
-        profile's own run either way.
+        Name of this run. Default: the profile's own.
     overrides : sequence of str
         ``name=value`` parameters on top of the profile.
+    source : str, optional
+        The run whose tables of earlier chapters are read. Default: the profile's own.
+    read : sequence of str, optional
+        What is read of other chapters, ``RUN/CHAPTER``, for the record. Default: `read_by`.
+    view : str, optional
+        A folder below `runs` that stands for it, with the runs that the book shows and no others.
 
     Returns
     -------
@@ -247,87 +296,133 @@ def run_chapter(profile, chapter, runs, run=None, overrides=()):
     Raises
     ------
     RunError
-        Unknown parameter, or a cell that failed (named, with the log).
+        Unknown parameter, a cell that failed (named, with the log), a kernel that died, or a
+        folder that cannot be written.
+    """
+    chapters = read_profile(profile)["chapters"]
+    place = f"{chapters.index(chapter) + 1} of {len(chapters)}" if chapter in chapters else "extra"
+    label = f"{run or profile} {chapter} ({place})"
+    parameters = chapter_parameters(profile, chapter, overrides)
+    run_dir = runs / (run or profile)
+    folders = {
+        "profile": profile,
+        "inputs_dir": str(runs / (view or "") / (source or profile) / "artifacts"),
+        "outputs_dir": str(run_dir / f".{chapter}.aside" / "artifacts"),
+    }
+    read = read_by(profile, chapter, source) if read is None else read
+    try:
+        for folder in (run_dir / "logs", run_dir / "artifacts"):
+            folder.mkdir(parents=True, exist_ok=True)
+        known = all_parameters(profile, chapter, overrides)
+        hashes = corpus_hashes(known.get("corpus"))  # downloads what is not at hand
+        entry = {
+            "profile": profile,
+            "run": run or profile,
+            "parameters": {**known, "profile": profile, "inputs_dir": "", "outputs_dir": ""},
+            "overrides": list(overrides),
+            "given": inputs.of_chapter(profile, chapter, overrides),
+            "read": {name: tables_of(runs, name) for name in read},
+            "git": git_state(),
+            "inputs": hashes,
+            "versions": {"python": platform.python_version()}
+            | {name: version(name) for name in PACKAGES},
+            "hardware": hardware(),
+            "cluster": os.environ.get("EMPDIS_DASK", ""),
+            "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        }
+        print(f"[run ] {label}", flush=True)
+        started = time.time()
+        page = execute(chapter, run_dir, {**parameters, **folders}, label)
+        entry["seconds"] = round(time.time() - started, 1)
+        keep(run_dir, chapter, entry, chapters, label)
+    except OSError as error:
+        where = f" ({error.filename})" if error.filename else ""
+        raise RunError(f"{label}: {error.strerror or error}{where}") from None
+    print(f"[done] {label}, {entry['seconds']:.0f} s", flush=True)
+    return page
+
+
+def execute(chapter, run_dir, parameters, label):
+    """Run a notebook into ``.CHAPTER.aside`` of a run's folder; returns where its page will be.
+
+    Raises
+    ------
+    RunError
+        A cell that failed, or a kernel that died.
     """
     import papermill
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
     from traitlets.config import Config
 
-    parameters = chapter_parameters(profile, chapter, overrides)
-    chapters = read_profile(profile)["chapters"]
-    run_dir, inputs_dir = runs / (run or profile), runs / profile / "artifacts"
     aside, log = run_dir / f".{chapter}.aside", run_dir / "logs" / f"{chapter}.log"
     page = run_dir / f"{chapter}.ipynb"
     shutil.rmtree(aside, ignore_errors=True)
-    for folder in (aside, log.parent, run_dir / "artifacts"):
-        folder.mkdir(parents=True, exist_ok=True)
-
-    inputs = corpus_hashes(parameters.get("corpus", notebook_parameters(chapter).get("corpus")))
-    label = f"{run or profile} {chapter} ({chapters.index(chapter) + 1} of {len(chapters)})"
-    print(f"[run ] {label}", flush=True)
-    started = time.time()
+    aside.mkdir()
     with (
         open(log, "w", encoding="utf-8") as log_file,
         TemporaryDirectory() as sockets,
         environment(KERNEL_ENVIRONMENT),
+        MemoryWatch() as watch,
     ):
         try:
             papermill.execute_notebook(
                 str(NOTEBOOKS / f"{chapter}.ipynb"),
                 str(aside / page.name),
-                {**parameters, "profile": profile, "inputs_dir": str(inputs_dir),
-                 "outputs_dir": str(aside / "artifacts")},
+                parameters,
                 kernel_name="python3",
                 progress_bar=sys.stderr.isatty(),
                 stdout_file=log_file,
                 stderr_file=Tee(log_file, sys.stderr) if sys.stderr.isatty() else log_file,
                 cwd=str(ROOT),
                 config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
-            )  # fmt: skip
-        except PapermillExecutionError as error:
+            )
+        except (PapermillExecutionError, DeadKernelError) as error:
             log_file.write(str(error))
             failed = run_dir / "logs" / page.name
             (aside / page.name).replace(failed)
             shutil.rmtree(aside)
-            raise RunError(
-                f"{label}: {explain_failure(error, log)}\n  page so far: {failed}"
-            ) from None
-    seconds = time.time() - started
+            said = (
+                explain_death(label, chapter, watch, log)
+                if isinstance(error, DeadKernelError)
+                else f"{label}: {explain_failure(error, log)}"
+            )
+            raise RunError(f"{said}\n  page so far: {failed}") from None
+    return page
 
-    outputs, owners = {}, table_owners(run_dir, chapter)
-    for table in sorted((aside / "artifacts").rglob("*.*")):
-        name = table.relative_to(aside / "artifacts")
-        if str(name) in owners:
+
+def keep(run_dir, chapter, entry, chapters, label):
+    """Move what a chapter made from aside to its place, and record it in ``provenance.json``.
+
+    A kill in between is seen later: the files then differ from the record (`why_stale`).
+
+    Raises
+    ------
+    RunError
+        A table that another of the profile's chapters wrote.
+    """
+    aside, page = run_dir / f".{chapter}.aside", run_dir / f"{chapter}.ipynb"
+    owners = {n: c for n, c in table_owners(run_dir, chapter).items() if c in chapters}
+    tables = {
+        str(path.relative_to(aside / "artifacts")): path
+        for path in sorted((aside / "artifacts").rglob("*.*"))
+    }
+    for name in tables:
+        if name in owners:
             shutil.rmtree(aside)
-            raise RunError(f"{label} writes {name}, which {owners[str(name)]} wrote already")
-        outputs[str(name)] = sha256(table)
+            raise RunError(f"{label} writes {name}, which {owners[name]} wrote already")
+    before = ((story(run_dir) or {}).get(chapter) or {}).get("outputs", {})
+    for name in set(before) - set(tables) - set(owners):  # a table that is no longer made
+        (run_dir / "artifacts" / name).unlink(missing_ok=True)
+    entry["outputs"] = {name: sha256(path) for name, path in tables.items()}
+    entry["page"] = sha256(aside / page.name)
+    for name, path in tables.items():
         home = run_dir / "artifacts" / name
         home.parent.mkdir(parents=True, exist_ok=True)
-        table.replace(home)
-    record(
-        run_dir,
-        chapter,
-        {
-            "profile": profile,
-            "run": run or profile,
-            "parameters": {**notebook_parameters(chapter), **parameters, "profile": profile,
-                           "inputs_dir": "", "outputs_dir": ""},
-            "overrides": list(overrides),
-            "git": git_state(),
-            "inputs": inputs,
-            "outputs": outputs,
-            "versions": {"python": platform.python_version()}
-            | {name: version(name) for name in PACKAGES},
-            "hardware": hardware(),
-            "cluster": os.environ.get("EMPDIS_DASK", ""),
-            "seconds": round(seconds, 1),
-            "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(started)),
-        },
-    )  # fmt: skip
+        path.replace(home)
+    record(run_dir, chapter, entry)
     (aside / page.name).replace(page)
     shutil.rmtree(aside)
-    print(f"[done] {label}, {seconds:.0f} s", flush=True)
-    return page
 
 
 def check_encoders(profile):
@@ -342,7 +437,7 @@ def check_encoders(profile):
     from . import corpora, finetune
 
     try:
-        data = corpora.load({**notebook_parameters(chapter), **given}["corpus"])
+        data = corpora.load(all_parameters(profile, chapter)["corpus"])
     except corpora.CorpusError as error:
         raise RunError(str(error)) from None
     found = finetune.lacking(data, data.manifest, given["encoders"])
@@ -365,15 +460,18 @@ def check_cluster():
 def main(argv=None):
     """Command line; a refused parameter or failed chapter is one message and exit status 1."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("action", choices=["check", "chapter"])
-    parser.add_argument("profile")
+    parser.add_argument("action", choices=["check", "chapter", "job"])
+    parser.add_argument("profile", metavar="PROFILE or FILE")
     parser.add_argument("chapter", nargs="?")
     parser.add_argument("--runs", type=Path, default=ROOT / "_build" / "runs")
     parser.add_argument("--run")
     parser.add_argument("-p", dest="overrides", action="append", default=[])
     asked = parser.parse_args(argv)
     try:
-        if asked.action == "check":
+        if asked.action == "job":
+            job = Path(asked.profile)
+            run_chapter(runs=job.parents[2], **json.loads(job.read_text(encoding="utf-8")))
+        elif asked.action == "check":
             chapters = [asked.chapter] if asked.chapter else read_profile(asked.profile)["chapters"]
             for chapter in chapters:
                 chapter_parameters(asked.profile, chapter, asked.overrides)
