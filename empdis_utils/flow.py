@@ -139,7 +139,8 @@ def book_jobs(runs, hashes, asked=()):
     jobs, notes, shown = [], [], []
     places = {name: read_profile(name).get("book") for name in profiles()}
     for profile in asked or sorted(filter(places.get, places), key=places.get):
-        found = judge(jobs_of(profile), runs, hashes)
+        given = given_csv(Asked(), runs) if profile == "predictions" else ()
+        found = judge(jobs_of(profile, overrides=given), runs, hashes)
         if not asked and not at_hand(profile):
             done = run.story(runs / profile)
             if not done:

@@ -3,11 +3,12 @@
 The limits are JSON Schema, one entry for each name, in ``notebooks/limits.yaml``.
 """
 
+import functools
 import html
 import json
 import re
 
-import jsonschema
+import fastjsonschema
 import yaml
 
 
@@ -22,10 +23,24 @@ def read(path):
     limits = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
     for name, schema in limits.items():
         try:
-            jsonschema.Draft202012Validator.check_schema(schema)
-        except jsonschema.SchemaError as error:
-            raise ValueError(f"{path.name}: {name}: {error.message}") from None
+            _check(json.dumps(schema))
+        except fastjsonschema.JsonSchemaDefinitionException as error:
+            raise ValueError(f"{path.name}: {name}: {error}") from None
     return limits
+
+
+@functools.cache
+def _check(schema):
+    """The function that checks a value against a schema, given as JSON."""
+    return fastjsonschema.compile(json.loads(schema))
+
+
+def _allowed(value, schema):
+    try:
+        _check(json.dumps(schema))(value)
+    except fastjsonschema.JsonSchemaValueException:
+        return False
+    return True
 
 
 def problems(values, limits):
@@ -40,7 +55,7 @@ def problems(values, limits):
         f"{name}={json.dumps(value, ensure_ascii=False)} is not allowed: "
         f"{words(limits[name])}{_hint(value, limits[name])}"
         for name, value in values.items()
-        if name in limits and not jsonschema.Draft202012Validator(limits[name]).is_valid(value)
+        if name in limits and not _allowed(value, limits[name])
     ]
 
 

@@ -28,9 +28,8 @@ from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from . import inputs
+from . import inputs, parameters
 from .parameters import (
-    NOTEBOOKS,
     RunError,
     all_parameters,
     chapter_parameters,
@@ -302,7 +301,7 @@ def run_chapter(profile, chapter, runs, run=None, overrides=(), source=None, rea
     chapters = read_profile(profile)["chapters"]
     place = f"{chapters.index(chapter) + 1} of {len(chapters)}" if chapter in chapters else "extra"
     label = f"{run or profile} {chapter} ({place})"
-    parameters = chapter_parameters(profile, chapter, overrides)
+    values = chapter_parameters(profile, chapter, overrides)
     run_dir = runs / (run or profile)
     folders = {
         "profile": profile,
@@ -332,7 +331,7 @@ def run_chapter(profile, chapter, runs, run=None, overrides=(), source=None, rea
         }
         print(f"[run ] {label}", flush=True)
         started = time.time()
-        page = execute(chapter, run_dir, {**parameters, **folders}, label)
+        page = execute(chapter, run_dir, {**values, **folders}, label)
         entry["seconds"] = round(time.time() - started, 1)
         keep(run_dir, chapter, entry, chapters, label)
     except OSError as error:
@@ -342,7 +341,7 @@ def run_chapter(profile, chapter, runs, run=None, overrides=(), source=None, rea
     return page
 
 
-def execute(chapter, run_dir, parameters, label):
+def execute(chapter, run_dir, values, label):
     """Run a notebook into ``.CHAPTER.aside`` of a run's folder; returns where its page will be.
 
     Raises
@@ -367,9 +366,9 @@ def execute(chapter, run_dir, parameters, label):
     ):
         try:
             papermill.execute_notebook(
-                str(NOTEBOOKS / f"{chapter}.ipynb"),
+                str(parameters.NOTEBOOKS / f"{chapter}.ipynb"),
                 str(aside / page.name),
-                parameters,
+                values,
                 kernel_name="python3",
                 progress_bar=sys.stderr.isatty(),
                 stdout_file=log_file,

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from empdis_utils import book
+from empdis_utils import book, inputs, parameters, run
 
 
 def markdown(text):
@@ -29,7 +29,8 @@ def stream(text, name="stdout"):
 @pytest.fixture
 def source():
     return {
-        "cells": [markdown("# Title\nnew prose"), code("x = 1", tags=["parameters"]), code("x")]
+        "cells": [markdown("# Title\nnew prose"), code("x = 1", tags=["parameters"]), code("x")],
+        "metadata": {},
     }
 
 
@@ -74,11 +75,11 @@ def test_merge_refuses_a_run_of_other_code(source, executed):
 
 
 def test_prose_is_not_part_of_the_code(source):
-    before = book.code_cells(source)
+    before = inputs.code_cells(source)
     source["cells"][0]["source"] = "# Another title"
-    assert book.code_cells(source) == before
+    assert inputs.code_cells(source) == before
     source["cells"][2]["source"] = "x + 1"
-    assert book.code_cells(source) != before
+    assert inputs.code_cells(source) != before
 
 
 def test_page_names_its_corpus_and_how_it_was_made(source, executed, entry):
@@ -111,7 +112,7 @@ def test_parameters_are_escaped_on_the_page(entry):
 def test_the_form_lists_each_parameter_with_meaning_limits_default_and_value(
     source, executed, entry, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(book.run, "NOTEBOOKS", tmp_path)
+    monkeypatch.setattr(parameters, "NOTEBOOKS", tmp_path)
     limits = "x: {type: integer, minimum: 0}\nz: {enum: [one, two]}\n"
     (tmp_path / "limits.yaml").write_text(limits)
     for notebook in (source, executed):
@@ -142,18 +143,16 @@ def test_a_comment_belongs_to_its_value_even_in_parentheses():
     ]  # fmt: skip
 
 
-def test_downloads_are_beside_the_page_and_buttons_only_with_an_address(project, monkeypatch):
+def test_downloads_are_beside_the_page_and_buttons_only_with_an_address(
+    project, entry, monkeypatch
+):
     artifacts = project / "runs/demo/artifacts"
     artifacts.mkdir()
     pd.DataFrame({"a": [1, 2]}).to_parquet(artifacts / "few.parquet")
     pd.DataFrame({"a": [7] * 200_000}).to_parquet(artifacts / "more.parquet")
     noise = pd.DataFrame({"a": np.random.default_rng(0).random(100_000)})
     noise.to_parquet(artifacts / "many.parquet")
-    story = json.loads((project / "runs/demo/provenance.json").read_text())
-    story["chapters"]["01_one"]["outputs"] = dict.fromkeys(
-        ["few.parquet", "more.parquet", "many.parquet"], ""
-    )
-    (project / "runs/demo/provenance.json").write_text(json.dumps(story))
+    keep(project / "runs/demo", entry)
     for address in ("", "someone/a-book"):
         monkeypatch.setenv("REPO", address)
         book.stage(project / "runs", project / "stage", root=project)
@@ -196,9 +195,19 @@ def project(tmp_path, source, executed, entry, monkeypatch):
     (notebooks / "profiles/demo.yaml").write_text("title: Demo\n01_one:\n")
     (notebooks / "01_one.ipynb").write_text(json.dumps(source))
     (demo / "01_one.ipynb").write_text(json.dumps(executed))
-    (demo / "provenance.json").write_text(json.dumps({"chapters": {"01_one": entry}}))
-    monkeypatch.setattr(book.run, "NOTEBOOKS", notebooks)
+    monkeypatch.setattr(parameters, "NOTEBOOKS", notebooks)
+    keep(demo, entry)
     return tmp_path
+
+
+def keep(folder, entry):
+    """Record the demo's page as it is, as a run would."""
+    (entry["parameters"], entry["read"]) = ({"x": 2, "corpus": "mosi", "profile": "demo"}, {})
+    entry["given"] = inputs.of_chapter("demo", "01_one")
+    entry["page"] = run.sha256(folder / "01_one.ipynb")
+    names = [p for p in folder.glob("artifacts/*") if p.is_file()]
+    entry["outputs"] = {path.name: run.sha256(path) for path in names}
+    run.record(folder, "01_one", entry)
 
 
 def test_stage_writes_pages_and_leaves_unchanged_ones_alone(project):
@@ -236,4 +245,99 @@ def test_a_run_of_older_code_is_left_out_and_said_so(project, capsys):
     notebook.write_text(notebook.read_text().replace('"x"', '"x + 1"'))
     book.stage(project / "runs", project / "stage", root=project)
     assert not (project / "stage/runs/demo/01_one.ipynb").exists()
-    assert "left out: demo 01_one: the code of the notebook changed" in capsys.readouterr().err
+    assert "left out: demo 01_one: notebook changed" in capsys.readouterr().err
+
+
+def test_a_table_or_page_changed_by_hand_is_left_out_and_said_so(project, capsys):
+    page = project / "runs/demo/01_one.ipynb"
+    page.write_text(page.read_text().replace("0.5", "0.999") + " ")
+    book.stage(project / "runs", project / "stage", root=project)
+    assert not (project / "stage/runs/demo/01_one.ipynb").exists()
+    assert "left out: demo 01_one: its page was changed by hand" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("broken", ["gone", "", '{"chapters": {"01_o', "[]"])
+def test_a_record_that_is_gone_or_cut_does_not_drop_pages_in_silence(project, broken):
+    record = project / "runs/demo/provenance.json"
+    record.unlink() if broken == "gone" else record.write_text(broken)
+    with pytest.raises(parameters.RunError, match="provenance.json is missing or cannot be read"):
+        book.stage(project / "runs", project / "stage", root=project)
+
+
+def test_a_chapter_of_the_book_that_no_longer_holds_stops_the_book(project):
+    (project / "runs/demo/01_one.ipynb").write_text("{}")
+    with pytest.raises(parameters.RunError, match="changed while it was rendered"):
+        book.stage(project / "runs", project / "stage", root=project, shown=["demo"])
+
+
+ATTACKS = [
+    "{{ cycler.__init__.__globals__.os.popen('touch hacked').read() }}.csv",
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "a <b>dir",
+    "[x](javascript:alert(1))",
+    "```\n```{raw} html\n<script>alert(1)</script>\n```",
+    "a\n\n<script>alert(1)</script>\n\nb",
+    "$\\href{javascript:alert(1)}{x}$",
+    "`<script>alert(1)</script>`",
+    "{raw:html}`<script>alert(1)</script>`",
+    "&lt;script&gt; && __profile__",
+]
+
+
+@pytest.mark.parametrize("text", ATTACKS)
+def test_a_users_text_is_shown_letter_by_letter(source, executed, entry, text, tmp_path):
+    """Oracle: the page as the book's own renderer makes it (MyST with the book's extensions)."""
+    from markdown_it import MarkdownIt  # noqa: F401 - what MyST is built on
+    from markdown_it.renderer import RendererHTML
+    from myst_parser.config.main import MdParserConfig
+    from myst_parser.parsers.mdit import create_md_parser
+
+    config = yaml.safe_load((book.ROOT / "_config.yml").read_text())
+    on = set(config["parse"]["myst_enable_extensions"])
+    assert "substitution" not in on  # its braces are Jinja, which runs code
+    source["cells"][0]["source"] = executed["cells"][0]["source"] = "# Title\nprose"
+    entry |= {"overrides": [f"x={text}"], "inputs": {text: "f" * 64}}
+    entry["parameters"]["x"] = text
+    cells = book.page(source, executed, entry, text)["cells"]
+    parser = create_md_parser(MdParserConfig(enable_extensions=on), RendererHTML)
+    shown = " ".join(text.split())
+    heading = parser.render(cells[0]["source"].split("\n")[0])
+    soup = BeautifulSoup(heading, "html.parser")
+    assert soup.get_text().strip() == f"Title ({shown})"
+    assert [tag.name for tag in soup.find_all(True)] == ["h1"]
+    for cell in (cells[-3], cells[-1]):
+        inner = "\n".join(cell["source"].split("\n")[1:-1])  # inside the dropdown
+        page = BeautifulSoup(parser.render(inner), "html.parser")
+        assert not page.find_all(["script", "img", "b", "a", "em"])
+        assert shown in page.get_text()
+    assert "hacked" not in {path.name for path in tmp_path.iterdir()}
+
+
+def test_a_run_is_named_in_labels_and_never_in_data(source, executed, entry):
+    """A transcript `__profile__` stays what it is."""
+    executed["cells"][3]["outputs"].append(stream("someone said __profile__"))
+    source["cells"][0]["source"] = "# T\n{numref}`__profile__-fig`"
+    cells = book.page(source, executed, entry, "")["cells"]
+    assert cells[0]["source"] == "# T\n{numref}`demo-fig`"
+    assert cells[2]["outputs"][-1]["text"] == "someone said __profile__"
+
+
+def test_pages_without_formulas_load_no_mathjax(tmp_path):
+    tags = (
+        '<script src="_static/mathjax/tex-chtml.js?v=1"></script>'
+        '<script async="async" src="_static/scripts/fontawesome.js?digest=1"></script>'
+    )
+    (tmp_path / "plain.html").write_text(f"<p>{tags}</p>")
+    (tmp_path / "math.html").write_text(f'<p class="math notranslate">{tags}</p>')
+    (tmp_path / "_static/mathjax/sre/mathmaps").mkdir(parents=True)
+    for name in ("tex-chtml.js", "tex-svg.js", "sre/mathmaps/en.json", "sre/mathmaps/fr.json"):
+        (tmp_path / "_static/mathjax" / name).write_text("")
+    book.lighten(tmp_path)
+    assert (tmp_path / "plain.html").read_text() == "<p></p>"
+    kept = (
+        '<p class="math notranslate"><script src="_static/mathjax/tex-chtml.js?v=1"></script></p>'
+    )
+    assert (tmp_path / "math.html").read_text() == kept
+    left = {p.name for p in (tmp_path / "_static/mathjax").rglob("*.js*")}
+    assert left == {"tex-chtml.js", "en.json"}
