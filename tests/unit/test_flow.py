@@ -7,7 +7,6 @@ import time
 import pytest
 
 from empdis_utils import flow, inputs, parameters, run
-from tests.unit.toy_house import GIVEN, WRITE, house, notebook  # noqa: F401 - a fixture
 
 
 def judged(house):
@@ -99,10 +98,10 @@ def test_a_folder_that_make_cannot_write_down_is_refused(tmp_path, name):
 def test_the_second_command_waits_and_says_for_whom(tmp_path):
     code = (
         "import sys, time, pathlib\nfrom empdis_utils import flow\n"
-        "sys.argv[1:] = [sys.argv[2]]\nruns = pathlib.Path({!r})\n"
+        f"sys.argv[1:] = [sys.argv[2]]\nruns = pathlib.Path({str(tmp_path)!r})\n"
         "with flow.locked(runs, 'mosi'):\n    print('in', time.time(), flush=True)\n"
         "    time.sleep(2)\n    print('out', time.time(), flush=True)\n"
-    ).format(str(tmp_path))
+    )
     first, second = (
         subprocess.Popen(
             [sys.executable, "-c", code, "-", name], stdout=subprocess.PIPE, text=True, bufsize=1

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from empdis_utils import inputs, parameters
-from tests.unit.toy_house import GIVEN, WRITE, house, notebook  # noqa: F401 - a fixture
+from tests.unit.toy_house import GIVEN, WRITE, notebook
 
 CHAPTERS = sorted(path.stem for path in parameters.NOTEBOOKS.glob("*.ipynb"))
 

@@ -4,7 +4,7 @@ import nbformat
 import pytest
 
 from empdis_utils import parameters
-from tests.unit.toy_house import house, notebook  # noqa: F401 - a fixture
+from tests.unit.toy_house import notebook
 
 
 def test_parameters_are_read_from_the_one_tagged_cell(house):

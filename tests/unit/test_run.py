@@ -7,8 +7,8 @@ import huggingface_hub.constants
 import pandas as pd
 import pytest
 
-from empdis_utils import corpora, inputs, parameters, run
-from tests.unit.toy_house import GIVEN, WRITE, house, notebook  # noqa: F401 - a fixture
+from empdis_utils import corpora, parameters, run
+from tests.unit.toy_house import GIVEN, WRITE, notebook
 
 
 def test_two_chapters_hand_tables_over_and_leave_a_record(house):

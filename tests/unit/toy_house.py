@@ -1,4 +1,4 @@
-"""A small project for tests of the flow: two chapters, one of which reads the other, one profile."""
+"""A small project for tests of the flow: two chapters, one reads the other, and one profile."""
 
 import nbformat
 import pytest
