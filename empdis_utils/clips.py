@@ -34,7 +34,7 @@ from tqdm import tqdm
 from yt_dlp.networking.exceptions import HTTPError, IncompleteRead, TransportError
 from yt_dlp.utils import ContentTooShortError, GeoRestrictedError, YoutubeDLError
 
-from . import corpora
+from . import corpora, places
 from .media import BadMediaError, open_container
 from .run import sha256
 
@@ -517,7 +517,7 @@ def main(arguments=None):
     parser.add_argument("--timeout", type=float, default=30, help="seconds before a stall counts")
     parser.add_argument("--url", default=URL, help="address of a recording, {} for its id")
     given = parser.parse_args(arguments)
-    folder = corpora.clips_folder()
+    folder = places.clips_dir()
     agreed = folder / "agreed.txt"
     try:
         if not given.agree and not agreed.exists():

@@ -26,7 +26,7 @@ from yt_dlp.downloader.http import HttpFD
 from yt_dlp.extractor.youtube import YoutubeIE
 from yt_dlp.utils import DownloadError, ExtractorError, GeoRestrictedError
 
-from empdis_utils import clips, corpora
+from empdis_utils import clips, corpora, places
 from empdis_utils.media import load_audio, load_frames
 
 FPS, RATE, SECONDS = 25, 44_100, 8.0
@@ -498,7 +498,7 @@ def loaded():
 def test_the_corpus_has_the_clips_that_are_there(server, tmp_path, monkeypatch):
     manifest = segments("mute", "whole", times=((1.0, 1.4), (2.0, 2.5)))
     folder = published(monkeypatch, tmp_path, manifest)
-    assert corpora.clips_folder() == folder
+    assert places.clips_dir() == folder
     bare = loaded()
     assert bare.clips is None and bare.root is None and bare.manifest["video_path"].isna().all()
 
@@ -527,13 +527,3 @@ def test_paths_cannot_leave_the_folder(tmp_path, monkeypatch, path):
     with pytest.warns(UserWarning), pytest.raises(corpora.CorpusError, match="audio_path") as error:
         corpora.load_empspeech()
     assert error.value.problems[0].line == 2
-
-
-def test_the_folder_can_be_named(tmp_path, monkeypatch):
-    monkeypatch.delenv("EMPDIS_DATA", raising=False)
-    monkeypatch.setattr(corpora, "_cache", lambda name: tmp_path / name)
-    assert corpora.clips_folder() == tmp_path / "empspeech" / "clips"
-    monkeypatch.setenv("EMPDIS_DATA", str(tmp_path / "nowhere"))
-    assert corpora.clips_folder() == tmp_path / "empspeech" / "clips"
-    monkeypatch.setenv("EMPDIS_CLIPS", str(tmp_path / "mine"))
-    assert corpora.clips_folder() == tmp_path / "mine"

@@ -36,7 +36,7 @@ def alone(tmp_path, monkeypatch):
         monkeypatch.setattr(corpora, "RAW", f"http://127.0.0.1:{free.getsockname()[1]}")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("EMPDIS_DATA", raising=False)
-    monkeypatch.setattr(corpora, "_cache", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setenv("EMPDIS_CACHE", str(tmp_path / "cache"))
 
 
 def write(path, rows):

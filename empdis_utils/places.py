@@ -1,0 +1,51 @@
+"""Where things are: this project, the corpora, and what is kept between runs.
+
+No other module reads these variables. One that is empty counts as not set: Make exports them so.
+"""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _named(variable):
+    value = os.environ.get(variable)
+    return [Path(value)] if value else []
+
+
+def data_dirs():
+    """Folders that may hold a folder for each corpus: the one of `$EMPDIS_DATA`, or none."""
+    return _named("EMPDIS_DATA")
+
+
+def media_dirs():
+    """Folders that may hold recordings of others: those of `$EMPDIS_DATA` and `$EMPDIS_MEDIA`, and
+    `media` beside the first."""
+    data = data_dirs()
+    return data + _named("EMPDIS_MEDIA") + [folder / ".." / "media" for folder in data]
+
+
+def model_dirs():
+    """Folders that may hold weights: `$EMPDIS_DATA`, `models` in it, and `models` beside it."""
+    return [folder / part for folder in data_dirs() for part in (".", "models", "../models")]
+
+
+def cache_dir(*parts):
+    """A folder of what is kept between runs; whoever writes there makes it.
+
+    Below `$EMPDIS_CACHE`; else `$XDG_CACHE_HOME/empdis`; else `~/.cache/empdis`, on all systems.
+    """
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return (_named("EMPDIS_CACHE") or [Path(base, "empdis")])[0].joinpath(*parts)
+
+
+def clips_dir():
+    """Where `make clips` puts EMPSPEECH's clips.
+
+    `$EMPDIS_CLIPS` if that is set; else `$EMPDIS_DATA/empspeech/clips` if the clips are there or
+    can be written there; else `empspeech/clips` in the cache.
+    """
+    own = [folder / "empspeech" for folder in data_dirs()]
+    own = [f / "clips" for f in own if (f / "clips/clips.csv").is_file() or os.access(f, os.W_OK)]
+    return [*_named("EMPDIS_CLIPS"), *own, cache_dir("empspeech", "clips")][0]
