@@ -67,3 +67,14 @@ def test_seed_is_defined_once_per_profile(profile):
     settings = yaml.safe_load(profile.read_text())
     inside = [key for key, value in settings.items() if key != "all" and "seed" in (value or {})]
     assert inside == []
+
+
+def test_words_of_a_corpus_reach_no_page_as_markup(path):
+    """pandas' Styler escapes nothing unless told; matplotlib reads `$...$` until `style.apply`."""
+    code = ["".join(cell["source"]) for cell in cells(path, "code")]
+    for text in code:
+        assert text.count(".style.hide(") == text.count('.format(escape="html")')
+        assert "escape=False" not in text or "html.escape" in text
+        assert not re.search(r"Markdown\([^)]*\{(profile|corpus|name|label|modality)\}", text)
+    drawn = "matplotlib" in "".join(code)
+    assert not drawn or "style.apply()" in "".join(code)
