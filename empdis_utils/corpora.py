@@ -30,6 +30,7 @@ import pooch
 import requests
 from pandera.errors import SchemaErrors
 
+from .downloads import limited
 from .places import ROOT, cache_dir, clips_dir, data_dirs
 
 RAW = "https://raw.githubusercontent.com"
@@ -306,8 +307,7 @@ def fetch(name, files=None):
     )
     for file in files:
         try:
-            download = pooch.HTTPDownloader(progressbar=True, timeout=30)
-            found[file] = Path(store.fetch(file, downloader=download))
+            found[file] = Path(store.fetch(file, downloader=limited))
         except (requests.ConnectionError, requests.Timeout) as error:
             rest = [f for f in files if f not in found and f not in failed]
             failed |= dict.fromkeys(rest, f"no connection ({type(error).__name__})")

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pooch
 
-from empdis_utils import per_clip, places
+from empdis_utils import downloads, per_clip, places
 from empdis_utils.media import open_container
 from empdis_utils.per_clip import BadMediaError
 
@@ -212,7 +212,8 @@ def find_model():
             return path
     cache = places.cache_dir("models")
     try:
-        return Path(pooch.retrieve(MODEL_URL, MODEL_SHA256, fname=name, path=cache))
+        found = pooch.retrieve(MODEL_URL, MODEL_SHA256, name, cache, downloader=downloads.limited)
+        return Path(found)
     except OSError as error:  # requests' errors are OSErrors
         raise FileNotFoundError(
             f"No {name} and no download ({type(error).__name__}). Fetch {MODEL_URL} and put it "

@@ -21,7 +21,7 @@ API = {
     "api-data": (
         "API: data and media",
         "Corpora are read and checked, splits audited, media decoded, tables handed on.",
-        "places corpora clips splits media playable per_clip disk_cache tables",
+        "places downloads corpora clips splits media playable per_clip disk_cache tables",
     ),
     "api-models": (
         "API: encoders and fusion",

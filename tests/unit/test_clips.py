@@ -311,6 +311,26 @@ def test_drips_count_as_a_stall(tmp_path):
         hook({"elapsed": 11, "downloaded_bytes": 1000})
 
 
+def test_a_recording_without_end_is_given_up_and_not_asked_for_again(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(clips, "MOST_BYTES", 1000)
+    asked = []
+    for _ in range(2):
+        table = fetch(segments("whole"), tmp_path, server)
+        assert table["status"].tolist() == ["too_large"] * 2
+        assert "larger than any recording: over 1,000 bytes" in table["reason"][0]
+        asked.append(server.count("whole"))
+    assert asked[0] == asked[1] > 0 and not list((tmp_path / "sources").iterdir())
+
+
+def test_a_recording_that_takes_for_ever_is_given_up(server, tmp_path, monkeypatch):
+    with monkeypatch.context() as hasty:
+        hasty.setattr(clips, "MOST_S", 0)
+        table = fetch(segments("whole"), tmp_path, server)
+    assert table["status"].tolist() == ["too_slow"] * 2
+    assert "not complete after 0 s" in table["reason"][0]
+    assert fetch(segments("whole"), tmp_path, server)["status"].tolist() == ["ok"] * 2
+
+
 def test_what_is_fetched_is_not_lost_by_a_kill(server, tmp_path):
     """Killed half-way through the second recording: the first is kept, the second goes on."""
     release = tmp_path / "data" / "empspeech"

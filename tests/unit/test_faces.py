@@ -373,7 +373,7 @@ def test_the_model_is_kept_in_the_named_cache_and_not_sought_in_the_current_fold
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EMPDIS_DATA", "")
     monkeypatch.setenv("EMPDIS_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(faces.pooch, "retrieve", lambda *_, path, fname, **__: path / fname)
+    monkeypatch.setattr(faces.pooch, "retrieve", lambda _, __, name, path, **___: path / name)
     assert faces.find_model() == tmp_path / "cache" / "models" / "face_landmarker.task"
 
 
