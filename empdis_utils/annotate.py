@@ -16,7 +16,9 @@ import fcntl
 import io
 import os
 import re
+import secrets
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,7 @@ SAMPLE = "annotation_sample"
 HEADER = [*COLUMNS, *OPTIONAL]
 FULL = "+".join(MODALITIES)
 TOO_SOON_S = 0.4
+ROOM = 1 << 20  # bytes that must be free for answers before a study is opened
 NOTEBOOK = run.NOTEBOOKS / "annotate" / "annotate.ipynb"
 
 
@@ -272,9 +275,10 @@ def training_items(manifest, sample, seed=42):
 class JudgmentLog:
     """One annotator's answers, in a CSV file that only grows.
 
-    Each answer is one write at the end of the file, flushed to disk before the next question. Under
-    a lock, and only when the file is as long as this log left it: so a second window, or a second
-    program, can never judge the same clip twice.
+    Each answer is one write at the end of the file, flushed to disk before the next question; what
+    was written of an answer that the disk refused is taken back. Under a lock, and only when the
+    file is as long as this log left it: so a second window, or a second program, can never judge
+    the same clip twice.
 
     Parameters
     ----------
@@ -288,14 +292,26 @@ class JudgmentLog:
         self.path, self._sample, self._size = Path(path), sample, 0
 
     def read(self):
-        """Answers so far (table `annotations`) and what is wrong with the file, line by line."""
-        if not self.path.exists():
+        """Answers so far (table `annotations`) and what is wrong with the file, line by line.
+
+        Raises
+        ------
+        AnnotationError
+            The file cannot be read.
+        """
+        try:
+            with open(self.path, "rb") as file:
+                fcntl.flock(file, fcntl.LOCK_SH)
+                self._size = os.fstat(file.fileno()).st_size
+                if self._size:
+                    return read_annotations(self.path, self._sample)
+        except FileNotFoundError:
             self._size = 0
-            return pd.DataFrame(columns=COLUMNS), pd.DataFrame(columns=["line", "problem"])
-        with open(self.path, "rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH)
-            self._size = os.fstat(file.fileno()).st_size
-            return read_annotations(self.path, self._sample)
+        except OSError as error:
+            raise AnnotationError(
+                f"{self.path.name} cannot be read ({error.strerror}). Tell the organiser."
+            ) from None
+        return pd.DataFrame(columns=COLUMNS), pd.DataFrame(columns=["line", "problem"])
 
     def append(self, row):
         """Write one answer and wait until it is on the disk.
@@ -320,7 +336,11 @@ class JudgmentLog:
                     "This answer was not kept. Reload the page to continue from there."
                 )
             cut = size and os.pread(handle, 1, size - 1) != b"\n"  # a line that a crash cut short
-            _write(handle, ("\n" if cut else "") + _lines([] if size else [HEADER], row))
+            try:
+                _write(handle, ("\n" if cut else "") + _lines([] if size else [HEADER], row))
+            except OSError:
+                os.ftruncate(handle, size)
+                raise
             self._size = os.fstat(handle).st_size
         except OSError as error:
             raise AnnotationError(_disk(self.path, error)) from None
@@ -488,7 +508,7 @@ def open_study(profile, runs, folder):
     Raises
     ------
     AnnotationError
-        No such profile or sample, or a corpus without media.
+        No such profile or sample, a corpus without media, or a folder that cannot be used.
     """
     try:
         given = run.chapter_parameters(profile, CHAPTER)
@@ -502,12 +522,16 @@ def open_study(profile, runs, folder):
     try:
         if not (folder / "sample.parquet").exists():
             drawn = tables.read(Path(runs) / profile / "artifacts", SAMPLE)
-            tables.write(drawn, folder, "sample")
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder) as aside:  # all of it, or nothing
+                tables.write(drawn, aside, "sample").replace(folder / "sample.parquet")
         sample = tables.read(folder, "sample")
     except FileNotFoundError:
         raise AnnotationError(
             f"No sample to judge yet. Draw it first: make study PROFILE={profile} NB={CHAPTER}"
         ) from None
+    except OSError as error:
+        raise AnnotationError(_refused(folder, error)) from None
     sample = sample[["clip_id", "modality"]].reset_index(drop=True)
     if lost := sorted(set(sample["clip_id"]) - set(corpus.manifest["clip_id"])):
         raise AnnotationError(
@@ -517,31 +541,49 @@ def open_study(profile, runs, folder):
     return Study(sample, corpus, folder, settings["seed"])
 
 
+def _refused(folder, error):
+    return (
+        f"The folder for the answers, {folder}, cannot be used ({error.strerror or error}). Free "
+        "some space, or name a folder that you may write to: make annotate ANNOTATIONS=folder."
+    )
+
+
 def serve(profile, runs, folder, port=8866):
     """Replace this process by Voilà with the annotation page, for this computer only.
+
+    The page opens with the token that the printed address holds, a new one each time; whoever else
+    uses this computer, or another page in its browser, does not know it.
 
     Raises
     ------
     AnnotationError
-        As `open_study`.
+        As `open_study`; or answers could not be written.
     """
     study = open_study(profile, runs, folder)
+    try:
+        with tempfile.TemporaryFile(dir=study.folder) as probe:
+            probe.write(bytes(ROOM))
+    except OSError as error:
+        raise AnnotationError(_refused(study.folder, error)) from None
     missing = study.missing()
     if len(missing):
         print(f"{len(missing)} clips cannot be shown and will be left out:\n{missing.to_string()}")
-    home = NOTEBOOK.parent
+    home, token = NOTEBOOK.parent, secrets.token_hex(24)
     os.environ.update(
+        JUPYTER_TOKEN=token,  # not in the command, which others on this computer may list
         EMPDIS_ANNOTATE_PROFILE=profile,
         EMPDIS_ANNOTATE_RUNS=str(Path(runs).resolve()),
         EMPDIS_ANNOTATE_TO=str(Path(folder).resolve()),
         JUPYTER_PATH=os.pathsep.join(filter(None, [str(home), os.environ.get("JUPYTER_PATH")])),
     )
     print(f"{len(study.sample)} clips to judge twice. Answers go to {study.folder}.")
-    print(f"Open http://127.0.0.1:{port} on this computer. Ctrl+C ends it; nothing is lost.")
+    print(f"Open http://127.0.0.1:{port}/?token={token}")
+    print("on this computer. Ctrl+C ends it; nothing is lost.")
     options = {
         "port": port,
         "template": "annotate",
         "Voila.ip": "127.0.0.1",
+        "Voila.auto_token": True,
         "Voila.port_retries": 0,
         "Voila.log_level": "WARN",
         # Only pages of this server: a name that another site points to 127.0.0.1 is refused.

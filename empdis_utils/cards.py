@@ -54,16 +54,14 @@ def clip_card(corpus, quadrant, judgments=(), max_bytes=MAX_BYTES, judges=None):
     marker = style.QUADRANT_MARKERS[quadrant["quadrant"]]
     color = style.QUADRANT_COLORS[quadrant["quadrant"]]
     judges = judges or (f"{modality} model", "fusion model")
-    said = _judgments(judgments, clip_id, modality)
-    facts = {
-        "label": clip["label"],
-        judges[0]: f"{quadrant['conf_unimodal']:.2f} for the label",
-        judges[1]: f"{quadrant['conf_fusion']:.2f} for the label",
-        **said,
-    }
+    facts = [
+        ("label", clip["label"]),
+        (judges[0], f"{quadrant['conf_unimodal']:.2f} for the label"),
+        (judges[1], f"{quadrant['conf_fusion']:.2f} for the label"),
+        *_judgments(judgments, clip_id, modality).items(),
+    ]
     listed = "".join(
-        f"<div><dt>{html.escape(str(k))}</dt><dd>{html.escape(str(v))}</dd></div>"
-        for k, v in facts.items()
+        f"<div><dt>{html.escape(str(k))}</dt><dd>{html.escape(str(v))}</dd></div>" for k, v in facts
     )
     name = html.escape(f"Clip {clip_id}, {modality}", quote=True)
     meaning = style.QUADRANT_MEANING[quadrant["quadrant"]].replace("unimodal", modality)
@@ -88,7 +86,7 @@ def clip_cards(corpus, quadrants, judgments=(), max_bytes=MAX_BYTES, judges=None
     """
     rows = [row for _, row in quadrants.iterrows()]
     cards = [clip_card(corpus, row, judgments, max_bytes, judges) for row in rows]
-    return f'<style>{STYLE}</style><div class="clip-cards">{"".join(cards)}</div>'
+    return f'<style>{STYLE}</style><div class="clip-cards mathjax_ignore">{"".join(cards)}</div>'
 
 
 STYLE = (

@@ -34,7 +34,7 @@ from tqdm import tqdm
 from yt_dlp.networking.exceptions import HTTPError, IncompleteRead, TransportError
 from yt_dlp.utils import ContentTooShortError, GeoRestrictedError, YoutubeDLError
 
-from . import corpora
+from . import corpora, places
 from .media import BadMediaError, open_container
 from .run import sha256
 
@@ -48,13 +48,20 @@ SAMPLE_RATE = 16_000  # Hz; what the paper's audio encoders take
 MAX_HEIGHT = 360  # pixels; the paper's video encoders see 224
 SHORT_S = 0.5  # a segment may end this much after the recording
 SLOWEST = 500  # bytes per second; a download slower than this counts as stalled
+MOST_BYTES = 2 * 2**30  # of one downloaded file
+MOST_S = 3600.0  # seconds for one downloaded file
 MIN_FREE = 500 * 2**20  # bytes
 AT_ONCE = 3  # recordings in a row that may fail for the network before the run stops
 
 # A clip with one of these is not asked for again.
-FINAL = ("ok", "no_audio", "no_video", "past_end", "removed", "private", "region", "age")
+FINAL = (
+    *("ok", "no_audio", "no_video", "past_end", "too_large"),
+    *("removed", "private", "region", "age"),
+)
 # The first that is found in yt-dlp's message, case ignored. YouTube's own words come through it.
 MESSAGES = (
+    ("too_large", "larger than any recording"),
+    ("too_slow", "not complete after"),
     ("no_format", "requested format is not available|only images are available|drm protect"),
     ("refused", "not a bot|captcha|rate-limited|too many requests"),
     ("age", "confirm your age|age-restricted|inappropriate for some"),
@@ -105,7 +112,8 @@ def fetch(
         As `corpora.clips_table`: one row per clip, in manifest order. Its status is "ok",
         "no_audio" or "no_video" (the recording lacks it), "past_end" (the recording is shorter),
         "removed", "private", "region", "age", "refused" (by the server: a bot check, or too many
-        requests), "no_format", "network", "truncated", "unreadable", "error", or "not_fetched".
+        requests), "no_format", "too_large", "too_slow" (`MOST_BYTES`, `MOST_S`), "network",
+        "truncated", "unreadable", "error", or "not_fetched".
 
     Raises
     ------
@@ -172,6 +180,8 @@ def _download(recording, source, options):
                 info = ydl.extract_info(options["url"].format(quote(recording)))
         except (YoutubeDLError, OSError) as error:
             status, reason = explain(error)
+            if status == "too_large":
+                shutil.rmtree(part)
             if status == "disk":
                 raise OSError(errno.ENOSPC, reason) from None
             raise BadMediaError(status, reason) from None
@@ -183,10 +193,16 @@ def _download(recording, source, options):
 def _settings(part, options):
     """What yt-dlp is told: small files, no ffmpeg, and to give up on what does not move."""
 
-    def give_up_when_stalled(state):
-        if state.get("elapsed", 0) > options["timeout"]:
-            if state["downloaded_bytes"] < SLOWEST * state["elapsed"]:
-                raise TransportError(f"stalled: under {SLOWEST} bytes per second")
+    def give_up(state):
+        size, seconds = state.get("downloaded_bytes") or 0, state.get("elapsed") or 0
+        if max(size, state.get("total_bytes") or 0) > MOST_BYTES:
+            raise YoutubeDLError(
+                f"The file is larger than any recording: over {MOST_BYTES:,} bytes"
+            )
+        if seconds > MOST_S:
+            raise YoutubeDLError(f"The file is not complete after {MOST_S:g} s")
+        if seconds > options["timeout"] and size < SLOWEST * seconds:
+            raise TransportError(f"stalled: under {SLOWEST} bytes per second")
 
     return {
         "paths": {"home": str(part)},
@@ -207,7 +223,7 @@ def _settings(part, options):
         ),
         "sleep_interval_requests": min(1, 0.1 * options["sleep"]),
         "js_runtimes": {name: {} for name in ("deno", "node", "bun", "quickjs")},
-        "progress_hooks": [give_up_when_stalled],
+        "progress_hooks": [give_up],
         "updatetime": False,
         "quiet": True,
         "noprogress": True,
@@ -517,7 +533,7 @@ def main(arguments=None):
     parser.add_argument("--timeout", type=float, default=30, help="seconds before a stall counts")
     parser.add_argument("--url", default=URL, help="address of a recording, {} for its id")
     given = parser.parse_args(arguments)
-    folder = corpora.clips_folder()
+    folder = places.clips_dir()
     agreed = folder / "agreed.txt"
     try:
         if not given.agree and not agreed.exists():

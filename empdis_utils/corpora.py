@@ -16,7 +16,6 @@ import argparse
 import csv
 import hashlib
 import io
-import os
 import sys
 import warnings
 from dataclasses import dataclass, field
@@ -31,8 +30,11 @@ import pooch
 import requests
 from pandera.errors import SchemaErrors
 
+from .downloads import limited
+from .places import ROOT, cache_dir, clips_dir, data_dirs
+
 RAW = "https://raw.githubusercontent.com"
-FIXTURE = Path(__file__).resolve().parents[1] / "tests" / "fixture" / "corpus"
+FIXTURE = ROOT / "tests" / "fixture" / "corpus"
 
 CATALOGUE = {
     "empspeech": {
@@ -251,21 +253,18 @@ def url(name, file):
     return f"{RAW}/{entry['repository']}/{entry['commit']}/{quote(entry['files'][file][0])}"
 
 
-def _cache(name):
-    return Path(os.environ.get("EMPDIS_CACHE") or pooch.os_cache("empdis")) / name
-
-
 def _sha256(data):
     return hashlib.sha256(data).hexdigest()
 
 
 def local_files(name):
     """Files at hand without a download: dict file name -> Path."""
-    data, found = os.environ.get("EMPDIS_DATA"), {}
+    found = {}
     for file, (_, sha256) in _entry(name)["files"].items():
-        own, cached = Path(data or "", name, file), _cache(name) / file
-        if data and own.is_file():
-            found[file] = own
+        own = [path for path in (data / name / file for data in data_dirs()) if path.is_file()]
+        cached = cache_dir(name, file)
+        if own:
+            found[file] = own[0]
         elif cached.is_file() and _sha256(cached.read_bytes()) == sha256:
             found[file] = cached
     return found
@@ -298,7 +297,7 @@ def fetch(name, files=None):
         One message for all files that could not be had: address, SHA-256, reason, and the folder
         to put them into by hand. A file with another SHA-256 than the pinned one is never kept.
     """
-    entry, folder, found, failed = _entry(name), _cache(name), {}, {}
+    entry, folder, found, failed = _entry(name), cache_dir(name), {}, {}
     files = list(entry["files"] if files is None else files)
     store = pooch.create(
         path=folder,
@@ -308,8 +307,7 @@ def fetch(name, files=None):
     )
     for file in files:
         try:
-            download = pooch.HTTPDownloader(progressbar=True, timeout=30)
-            found[file] = Path(store.fetch(file, downloader=download))
+            found[file] = Path(store.fetch(file, downloader=limited))
         except (requests.ConnectionError, requests.Timeout) as error:
             rest = [f for f in files if f not in found and f not in failed]
             failed |= dict.fromkeys(rest, f"no connection ({type(error).__name__})")
@@ -321,8 +319,8 @@ def fetch(name, files=None):
         for file, reason in failed.items():
             lines += [f"  {file}: {reason}", f"    {url(name, file)}"]
             lines += [f"    sha256 {entry['files'][file][1]}"]
-        data = os.environ.get("EMPDIS_DATA")
-        own = Path(data, name) if data else f"{name}/ in a folder that EMPDIS_DATA names"
+        own = [data / name for data in data_dirs()]
+        own = own[0] if own else f"{name}/ in a folder that EMPDIS_DATA names"
         lines += [f"Download them by hand into {folder}", f"or into {own}, then run again."]
         raise CorpusError("\n".join(lines))
     return found
@@ -342,9 +340,10 @@ def paths(name):
     CorpusError
         Unknown corpus, or files that cannot be had (see `fetch`).
     """
-    entry, found, data = _entry(name), local_files(name), os.environ.get("EMPDIS_DATA")
-    if data and not Path(data).is_dir():
-        warnings.warn(f"EMPDIS_DATA is {data}, which is not a folder", stacklevel=2)
+    entry, found = _entry(name), local_files(name)
+    for data in data_dirs():
+        if not data.is_dir():
+            warnings.warn(f"EMPDIS_DATA is {data}, which is not a folder", stacklevel=2)
     for file, path in found.items():
         if _sha256(path.read_bytes()) != entry["files"][file][1]:
             warnings.warn(f"{path} differs from the published file; used as it is", stacklevel=2)
@@ -515,21 +514,6 @@ def _manifest(**columns):
 # The corpora
 
 
-def clips_folder():
-    """Where `clips.fetch` puts EMPSPEECH's clips.
-
-    ``$EMPDIS_CLIPS`` if that is set; else ``$EMPDIS_DATA/empspeech/clips`` if the clips are there
-    or can be written there; else ``empspeech/clips`` in the cache.
-    """
-    if os.environ.get("EMPDIS_CLIPS"):
-        return Path(os.environ["EMPDIS_CLIPS"])
-    if os.environ.get("EMPDIS_DATA"):
-        own = Path(os.environ["EMPDIS_DATA"], "empspeech")
-        if (own / "clips" / "clips.csv").is_file() or os.access(own, os.W_OK):
-            return own / "clips"
-    return _cache("empspeech") / "clips"
-
-
 def clips_table(folder, clip_ids):
     """What became of each clip that `clips.fetch` was to bring.
 
@@ -617,7 +601,7 @@ def load_empspeech():
         y=rows["label"].map(EMPATHY),
         split=rows["split"],
     )
-    folder = clips_folder()
+    folder = clips_dir()
     if not (folder / "clips.csv").is_file():
         return Corpus("empspeech", manifest, files=files)
     clips = clips_table(folder, manifest["clip_id"])

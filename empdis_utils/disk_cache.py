@@ -12,17 +12,17 @@ import os
 import time
 from pathlib import Path
 
-import pooch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
+
+from . import places
 
 PARTIAL_S = 3600.0  # seconds after which a half-written file is taken for abandoned
 
 
 def default_directory():
-    """`$EMPDIS_CACHE/encoders`, or the same below the user's cache folder: what `make clean-cache`
-    empties."""
-    return Path(os.environ.get("EMPDIS_CACHE") or pooch.os_cache("empdis")) / "encoders"
+    """`encoders` in `places.cache_dir`, which `make clean-cache` empties."""
+    return places.cache_dir("encoders")
 
 
 def default_limit_gb():

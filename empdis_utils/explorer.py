@@ -33,7 +33,7 @@ def records(quadrants, manifest, most_clips=MOST_CLIPS, seed=42):
     dict
         n_clips (before sampling), clips (id, recording, label, transcript per clip), modalities,
         seeds, and conf: modality -> seed -> [conf_unimodal, conf_fusion], each a list in the order
-        of the clips with four decimals.
+        of the clips with all digits: a rounded one could change its quadrant.
     """
     clips = sorted(quadrants["clip_id"].unique())
     n_clips = len(clips)
@@ -46,9 +46,7 @@ def records(quadrants, manifest, most_clips=MOST_CLIPS, seed=42):
     for (modality, name), part in quadrants.groupby(["modality", "seed"], sort=False):
         values = part.set_index("clip_id").reindex(clips)[["conf_unimodal", "conf_fusion"]]
         values = values.astype(object).where(values.notna(), None)
-        conf.setdefault(modality, {})[name] = [
-            [None if v is None else round(v, 4) for v in values[column]] for column in values
-        ]
+        conf.setdefault(modality, {})[name] = [values[column].tolist() for column in values]
     return {
         "n_clips": n_clips,
         "clips": {
@@ -99,7 +97,7 @@ def quadrant_of(conf_unimodal, conf_fusion, threshold=0.5):
     return np.select([one & both, one, both], ["blue", "red", "green"], "yellow")
 
 
-def page(data, name, media=""):
+def page(data, name, media="", threshold=0.5):
     """The explorer as HTML for a rendered page. Without scripts it says where the figure is.
 
     Parameters
@@ -111,6 +109,8 @@ def page(data, name, media=""):
     media : str
         Address of a clip with picture and sound, relative to the page, such as ``clips/{id}.mp4``.
         Empty: the cards say that there is none.
+    threshold : float
+        Of the run: the explorer starts there.
 
     Returns
     -------
@@ -124,20 +124,22 @@ def page(data, name, media=""):
     embedded = json.dumps({**data, "look": look, "media": media}, ensure_ascii=False)
     embedded = embedded.replace("<", "\\u003c")  # a transcript cannot end the script element
     shown = len(data["clips"]["id"])
-    drawn = (
-        f"A seeded sample of {shown:,} of {data['n_clips']:,} clips, to keep this page small."
-        if shown < data["n_clips"]
-        else f"All {shown:,} clips."
-    )
+    drawn, of_what = f"All {shown:,} clips.", ""
+    if shown < data["n_clips"]:
+        drawn = (
+            f"A seeded sample of {shown:,} of {data['n_clips']:,} clips, to keep this page small."
+        )
+        of_what = ", of the sample"
 
     def options(values):
-        return "".join(f"<option>{html.escape(str(value))}</option>" for value in values)
+        texts = [html.escape(str(value)) for value in values]
+        return "".join(f'<option value="{text}">{text}</option>' for text in texts)
 
     seeds = sorted(data["seeds"], key=lambda s: s != "ensemble")
     listed = f"clips-{html.escape(name)}"
     heads = ("quadrant", "who is right", "clips", "share", "entropy (nats)")
     head = "".join(f'<th scope="col">{text}</th>' for text in heads)
-    return f"""<div class="explorer" id="explorer-{html.escape(name)}">
+    return f"""<div class="explorer mathjax_ignore" id="explorer-{html.escape(name)}">
 <p class="explorer-off">The explorer needs scripts. The figure and the table above show the same
 clips.</p>
 <div class="explorer-on" hidden>
@@ -145,16 +147,17 @@ clips.</p>
 <div class="explorer-controls">
 <label>Modality <select data-set="modality">{options(data["modalities"])}</select></label>
 <label>Seed <select data-set="seed">{options(seeds)}</select></label>
-<label>Threshold
-<input data-set="threshold" type="range" min="0.3" max="0.7" step="0.01" value="0.5">
-<output data-show="threshold">0.50</output></label>
+<label>Threshold <input data-set="threshold" type="number" min="0" max="1" step="any"
+value="{float(threshold)!r}" required></label>
+<input data-move="threshold" type="range" min="0" max="1" step="0.01"
+value="{float(threshold)!r}" aria-label="Threshold, to slide">
 <label>Clip <input data-set="clip" list="{listed}" size="12" autocomplete="off"></label>
 <datalist id="{listed}">{options(data["clips"]["id"])}</datalist>
 </div>
 <div class="explorer-plot" role="img" aria-label="Scatter plot of confidence in the correct label:
 one modality across, fusion up. The table below counts its quadrants."></div>
 <table class="explorer-counts">
-<caption>Clips and mean entropy of fusion in each quadrant</caption>
+<caption>Clips and mean entropy of fusion in each quadrant{of_what}</caption>
 <thead><tr>{head}</tr></thead><tbody></tbody></table>
 <div class="explorer-card" aria-live="polite"></div>
 </div>
@@ -172,16 +175,29 @@ def figure(data, modality, seed, threshold=0.5):
     drawn = go.Figure()
     for name in tables.QUADRANTS:
         mine = np.flatnonzero(quadrant == name)
-        said = [html.escape(data["clips"]["transcript"][i]) for i in mine]
+        said = [plain(data["clips"]["transcript"][i]) for i in mine]
         color = style.QUADRANT_COLORS[name]
         drawn.add_scatter(
             x=one[mine], y=both[mine], text=said, mode="markers", name=name, marker_color=color
         )
-    return drawn.update_layout(xaxis_title=f"confidence of {modality}", yaxis_title="of fusion")
+    title = f"confidence of {plain(modality)}"
+    return drawn.update_layout(xaxis_title=title, yaxis_title="of fusion")
 
 
-def widget(data):
-    """The explorer in a live notebook: dropdowns, a slider, the figure and the counts.
+def plain(text):
+    """Words as Plotly shows them unchanged: it reads a little HTML, links too, and formulas."""
+    return html.escape(str(text)).replace("$", "&#36;")
+
+
+def widget(data, threshold=0.5):
+    """The explorer in a live notebook: two dropdowns, the threshold, the figure and the counts.
+
+    Parameters
+    ----------
+    data : dict
+        From `records`.
+    threshold : float
+        To start with.
 
     Returns
     -------
@@ -197,7 +213,9 @@ def widget(data):
     choices = {
         "modality": ipywidgets.Dropdown(options=names, description="modality"),
         "seed": ipywidgets.Dropdown(options=seeds, value=seeds[-1], description="seed"),
-        "threshold": ipywidgets.FloatSlider(0.5, min=0.3, max=0.7, step=0.01),
+        "threshold": ipywidgets.BoundedFloatText(
+            threshold, min=0, max=1, step=0.01, description="threshold"
+        ),
     }
     shown = ipywidgets.interactive_output(draw, choices)
     return ipywidgets.VBox([ipywidgets.HBox(list(choices.values())), shown])

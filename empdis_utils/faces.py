@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pooch
 
-from empdis_utils import per_clip
+from empdis_utils import downloads, per_clip, places
 from empdis_utils.media import open_container
 from empdis_utils.per_clip import BadMediaError
 
@@ -190,8 +190,8 @@ def extract(
 def find_model():
     """Path of MediaPipe's face landmarker, checked by its SHA-256.
 
-    Looked for in `$EMPDIS_DATA`, `$EMPDIS_DATA/models` and `$EMPDIS_DATA/../models`, then in the
-    pooch cache, then downloaded from the publisher (Google, Apache-2.0).
+    Looked for in `places.model_dirs`, then in the cache, then downloaded from the publisher
+    (Google, Apache-2.0).
 
     Returns
     -------
@@ -205,16 +205,15 @@ def find_model():
         If it is not there and cannot be downloaded.
     """
     name = Path(MODEL_URL).name
-    if "EMPDIS_DATA" in os.environ:
-        data = Path(os.environ["EMPDIS_DATA"])
-        for path in (data / name, data / "models" / name, data / ".." / "models" / name):
-            if path.is_file():
-                if pooch.file_hash(path) != MODEL_SHA256:
-                    raise ValueError(f"{path} is not the expected model: its SHA-256 differs.")
-                return path
-    cache = Path(pooch.os_cache("empdis")) / "models"
+    for path in (folder / name for folder in places.model_dirs()):
+        if path.is_file():
+            if pooch.file_hash(path) != MODEL_SHA256:
+                raise ValueError(f"{path} is not the expected model: its SHA-256 differs.")
+            return path
+    cache = places.cache_dir("models")
     try:
-        return Path(pooch.retrieve(MODEL_URL, MODEL_SHA256, fname=name, path=cache))
+        found = pooch.retrieve(MODEL_URL, MODEL_SHA256, name, cache, downloader=downloads.limited)
+        return Path(found)
     except OSError as error:  # requests' errors are OSErrors
         raise FileNotFoundError(
             f"No {name} and no download ({type(error).__name__}). Fetch {MODEL_URL} and put it "

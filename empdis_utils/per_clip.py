@@ -14,11 +14,10 @@ from importlib.metadata import version
 from pathlib import Path
 
 import pandas as pd
-import pooch
 from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
-from empdis_utils import media
+from empdis_utils import media, places
 from empdis_utils.media import BadMediaError, require_bytes
 from empdis_utils.run import PACKAGES, SINGLE_THREAD
 
@@ -29,11 +28,8 @@ CONNECT_S = 10.0  # seconds to wait for a scheduler, and for its first worker
 
 
 def default_cache():
-    """Folder for measured rows: `features` in `$EMPDIS_CACHE`, else in the platform's own cache.
-
-    A row takes about one kilobyte.
-    """
-    return Path(os.environ.get("EMPDIS_CACHE") or pooch.os_cache("empdis")) / "features"
+    """Folder for measured rows (a kilobyte each): `features` in `places.cache_dir`."""
+    return places.cache_dir("features")
 
 
 def listed(manifest, column, root=None):

@@ -21,7 +21,7 @@ API = {
     "api-data": (
         "API: data and media",
         "Corpora are read and checked, splits audited, media decoded, tables handed on.",
-        "corpora clips splits media playable per_clip disk_cache tables",
+        "places downloads corpora clips splits media playable per_clip disk_cache tables",
     ),
     "api-models": (
         "API: encoders and fusion",
@@ -83,6 +83,17 @@ def table(rows, head):
     )
 
 
+def plain(text):
+    """Words from a run as Markdown that shows them and does nothing else: signs become entities.
+
+    Examples
+    --------
+    >>> plain("a_b {{ x }}")
+    'a&#95;b &#123;&#123; x &#125;&#125;'
+    """
+    return re.sub(r"[^\w .,:()-]|_", lambda sign: f"&#{ord(sign[0])};", str(text))
+
+
 def corpus_facts(name, runs):
     """What is known of a corpus without typing it: source, files, and counts from its run.
 
@@ -113,13 +124,13 @@ def corpus_facts(name, runs):
 
 def counts(manifest):
     """Markdown table of a manifest's clips, recordings and labels, as later chapters use them."""
-    labels = manifest["label"].value_counts()
+    labels, splits = manifest["label"].value_counts(), manifest["split"].value_counts()
     tokens = manifest["n_tokens"].dropna()
     rows = [
         ("clips used", f"{len(manifest):,}"),
         ("recordings or speakers", f"{manifest['dialog_id'].nunique():,}"),
-        ("labels", ", ".join(f"{label} {n:,}" for label, n in labels.items())),
-        ("splits", ", ".join(f"{s} {n:,}" for s, n in manifest["split"].value_counts().items())),
+        ("labels", ", ".join(f"{plain(label)} {n:,}" for label, n in labels.items())),
+        ("splits", ", ".join(f"{plain(split)} {n:,}" for split, n in splits.items())),
         ("median tokens", f"{tokens.median():g}" if len(tokens) else "no transcripts"),
     ]
     return table(rows, ("counted in this run", "value"))
@@ -145,7 +156,8 @@ def environment(runs):
     times = []
     for path in sorted(Path(runs).glob("*/provenance.json")):
         for chapter, entry in json.loads(path.read_text())["chapters"].items():
-            times.append((entry["run"], chapter, entry["seconds"], entry["hardware"]))
+            run, hardware = plain(entry["run"]), plain(entry["hardware"])
+            times.append((run, chapter, entry["seconds"], hardware))
     return "\n\n".join(
         [
             "# Environment and hardware",

@@ -6,6 +6,7 @@ are the Okabe-Ito set, which people with colour-blindness tell apart
 """
 
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from pandas.api.types import is_float_dtype
 
@@ -22,7 +23,11 @@ MODALITY_COLORS = {"text": "#332288", "audio": "#117733", "video": "#882255", "f
 
 
 def apply():
-    """Set seaborn's theme for static figures: call once per chapter."""
+    """Set seaborn's theme for static figures: call once per chapter.
+
+    Words of a corpus may stand in figures and tables, so a `$` is a `$` there, and no formula.
+    """
+    pd.options.display.html.use_mathjax = False
     sns.set_theme(style="ticks", context="notebook", font_scale=0.95)
     sns.mpl.rcParams.update(
         {
@@ -33,6 +38,7 @@ def apply():
             "axes.spines.right": False,
             "legend.frameon": False,
             "svg.hashsalt": "empdis",
+            "text.parse_math": False,
         }
     )
 

@@ -14,6 +14,12 @@
     return part(p) + part(1 - p);
   }
 
+  // Plotly reads a little HTML in its texts, links too, and formulas: nothing of the data is either.
+  function plain(text) {
+    const codes = { "&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;" };
+    return text.replace(/[&<>$]/g, (sign) => codes[sign]);
+  }
+
   function element(name, text, attributes) {
     const made = document.createElement(name);
     if (text !== undefined) made.textContent = text;  // never as HTML: transcripts are data
@@ -28,9 +34,10 @@
     const plot = root.querySelector(".explorer-plot");
     const body = root.querySelector(".explorer-counts tbody");
     const card = root.querySelector(".explorer-card");
+    const slider = root.querySelector("[data-move='threshold']");
+    let threshold = Number(controls.threshold.value);  // as typed: the slider has steps
 
     function state() {
-      const threshold = Number(controls.threshold.value);
       const [one, both] = data.conf[controls.modality.value][controls.seed.value];
       const groups = Object.fromEntries(QUADRANTS.map((name) => [name, []]));
       one.forEach((value, i) => {
@@ -62,7 +69,7 @@
       }));
       const line = (shape) => ({ type: "line", line: { color: ink, width: 1, dash: "dot" }, ...shape });
       Plotly.react(plot, traces, {
-        xaxis: { title: { text: controls.modality.value + ": confidence in the correct label" }, range: [-0.02, 1.02] },
+        xaxis: { title: { text: plain(controls.modality.value) + ": confidence in the correct label" }, range: [-0.02, 1.02] },
         yaxis: { title: { text: "fusion" }, range: [-0.02, 1.02] },
         shapes: [line({ x0: threshold, x1: threshold, y0: 0, y1: 1 }), line({ y0: threshold, y1: threshold, x0: 0, x1: 1 })],
         legend: { orientation: "h", y: -0.2 }, margin: { t: 10, r: 10, l: 50, b: 40 }, height: 460,
@@ -70,11 +77,9 @@
       }, { responsive: true, displayModeBar: false });
     }
 
-    // Plotly reads a little HTML in hover texts, so the words are escaped for it.
     function label(i) {
       const words = data.clips.transcript[i] || "(no transcript)";
-      const short = words.length > 70 ? words.slice(0, 70) + "…" : words;
-      return data.clips.id[i] + ": " + short.replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;");
+      return plain(data.clips.id[i] + ": " + (words.length > 70 ? words.slice(0, 70) + "…" : words));
     }
 
     function open(i) {
@@ -100,8 +105,9 @@
     }
 
     function update() {
+      if (controls.threshold.validity.valid) threshold = Number(controls.threshold.value);
+      slider.value = threshold;
       const now = state();
-      root.querySelector("[data-show='threshold']").textContent = now.threshold.toFixed(2);
       count(now);
       draw(now);
       if (card.dataset.clip) open(data.clips.id.indexOf(card.dataset.clip));
@@ -110,6 +116,7 @@
     root.querySelector(".explorer-off").hidden = true;
     root.querySelector(".explorer-on").hidden = false;
     for (const name of ["modality", "seed", "threshold"]) controls[name].addEventListener("input", update);
+    slider.addEventListener("input", () => { controls.threshold.value = slider.value; update(); });
     controls.clip.addEventListener("change", () => {
       const i = data.clips.id.indexOf(controls.clip.value);
       if (i >= 0) open(i);

@@ -9,6 +9,7 @@ import io
 import itertools
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -60,7 +61,9 @@ def server(tmp_path_factory, sample):
         except OSError:
             assert process.poll() is None, (home / "log").read_text()
             time.sleep(0.25)
-    yield SimpleNamespace(url=url, port=port, pid=process.pid, folder=home / "answers" / "fixture")
+    told = re.search(rf"Open ({url}\?token=\w+)\n", (home / "log").read_text())[1]
+    folder = home / "answers" / "fixture"
+    yield SimpleNamespace(url=url, told=told, port=port, pid=process.pid, folder=folder)
     kernels = psutil.Process(process.pid).children(recursive=True)
     process.terminate()
     process.wait(timeout=30)
@@ -89,7 +92,7 @@ class Annotator:
     def open(self):
         """Load the page, go to the field by Tab, type the pseudonym; returns the kernel's pid."""
         before = {p.pid for p in psutil.Process(self.server.pid).children()}
-        self.page.goto(self.server.url)
+        self.page.goto(self.server.told)
         self.page.wait_for_selector(".empdis-title")
         self.page.wait_for_function("window.empdisKeys")
         (self.kernel,) = {p.pid for p in psutil.Process(self.server.pid).children()} - before
@@ -263,3 +266,22 @@ def test_another_site_cannot_use_the_page(server):
     request = urllib.request.Request(server.url, headers={"Host": f"evil.example:{server.port}"})
     with pytest.raises(urllib.error.HTTPError, match="403"):
         urllib.request.urlopen(request)
+
+
+def test_without_the_token_there_is_no_page_and_no_program(browser, server):
+    """Another user of this computer, and another page in its browser, do not know the token."""
+    main = psutil.Process(server.pid)
+    token = server.told.split("=")[1]
+    assert len(token) == 48 and token not in " ".join(main.cmdline())
+    context = browser.new_context()
+    page, before = context.new_page(), main.children()
+    for address in (server.url, f"{server.url}?token={'0' * 48}"):
+        page.goto(address)
+        page.wait_for_timeout(1000)
+        assert "/login" in page.url and not page.query_selector(".empdis-title")
+    kernel = "api/kernels/00000000-0000-0000-0000-000000000000"
+    for address in (kernel, f"{kernel}/channels", f"voila/api/shutdown/{kernel[12:]}"):
+        assert context.request.get(server.url + address).status in (403, 405), address
+    assert context.request.post(f"{server.url}voila/api/shutdown/{kernel[12:]}").status == 403
+    assert main.children() == before
+    context.close()

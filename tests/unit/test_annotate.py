@@ -1,9 +1,13 @@
 """The session and the file of answers, without a screen (see tests/browser/test_annotating.py)."""
 
+import contextlib
+import errno
 import itertools
 import json
 import os
 import re
+import resource
+import signal
 from multiprocessing import get_context
 
 import numpy as np
@@ -273,6 +277,65 @@ def test_a_disk_that_refuses_is_a_message(sample, tmp_path):
         JudgmentLog(tmp_path / "kim" / "kim.csv", sample).append(row(sample, 0, 1))
 
 
+@contextlib.contextmanager
+def full_after(n_bytes):
+    """A disk on which files cannot grow beyond `n_bytes`: the kernel writes what fits."""
+    old = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (n_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, old)
+
+
+@pytest.mark.parametrize("lacking", [1, 2, 3, 20])
+@pytest.mark.parametrize("first", [True, False])
+def test_an_answer_that_did_not_fit_is_not_read_later(sample, tmp_path, lacking, first):
+    """Before, a line short of its end counted as an answer, though it was said not to be kept."""
+    path = tmp_path / "kim.csv"
+    trial = JudgmentLog(tmp_path / "trial.csv", sample)
+    for i in range(1 if first else 2):
+        trial.append(row(sample, i, 1))
+    log = JudgmentLog(path, sample)
+    if not first:
+        log.append(row(sample, 0, 1))
+    before = path.read_bytes() if path.exists() else b""
+    asked = row(sample, 0 if first else 1, 1)
+    with full_after(trial.path.stat().st_size - lacking):
+        with pytest.raises(AnnotationError, match="could not be written to kim.csv"):
+            log.append(asked)
+    assert path.read_bytes() == before
+    given, problems = JudgmentLog(path, sample).read()
+    assert len(given) == (0 if first else 1)
+    assert not problems["problem"].str.contains("fields|empty").any()
+    log.append(asked)  # there is room again: the same window goes on
+    assert len(log.read()[0]) == len(given) + 1
+
+
+def test_an_answer_that_never_reached_the_disk_is_not_read_later(sample, tmp_path, monkeypatch):
+    log = JudgmentLog(tmp_path / "kim.csv", sample)
+    log.append(row(sample, 0, 1))
+
+    def refuse(_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(annotate.os, "fsync", refuse)
+        with pytest.raises(AnnotationError, match="No space left"):
+            log.append(row(sample, 0, 2))
+    assert len(log.read()[0]) == 1
+    log.append(row(sample, 0, 2))
+    assert len(log.read()[0]) == 2
+
+
+def test_a_file_that_cannot_be_read_is_a_message(sample, tmp_path):
+    (tmp_path / "kim.csv").mkdir()
+    with pytest.raises(AnnotationError, match="kim.csv cannot be read .*organiser"):
+        JudgmentLog(tmp_path / "kim.csv", sample).read()
+
+
 @pytest.mark.parametrize("name", ["", " ", "../up", "a b", "a" * 33, "käthe", "a/b", ".", "a\n"])
 def test_pseudonyms_that_are_refused(name, tmp_path):
     if name == "a\n":  # blanks around are dropped
@@ -378,6 +441,53 @@ def test_open_study_says_what_is_missing(tmp_path, sample):
     pd.testing.assert_frame_equal(again.sample, study.sample)  # a study keeps its sample
     with pytest.raises(AnnotationError, match="12 clips of the sample are not in the corpus"):
         annotate.open_study("fixture", tmp_path, tmp_path / "elsewhere")
+
+
+@pytest.fixture
+def drawn(tmp_path, sample):
+    """A run whose chapter 07 has drawn a sample."""
+    frame = sample.assign(quadrant="blue")
+    tables.write(frame, tmp_path / "runs" / "fixture" / "artifacts", annotate.SAMPLE)
+    return tmp_path / "runs"
+
+
+def test_a_folder_that_cannot_be_used_is_a_sentence(drawn, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    command = ["fixture", "--runs", str(drawn), "--to", str(tmp_path / "file" / "answers")]
+    with pytest.raises(SystemExit, match=r"\[fail\] The folder .*answers.* cannot be used \(Not a"):
+        annotate.main(command)
+
+
+def test_a_full_disk_leaves_no_half_of_a_sample(drawn, tmp_path):
+    with full_after(100), pytest.raises(AnnotationError, match="cannot be used .*Free some space"):
+        annotate.open_study("fixture", drawn, tmp_path / "answers")
+    assert not list((tmp_path / "answers" / "fixture").iterdir())
+    assert len(annotate.open_study("fixture", drawn, tmp_path / "answers").sample) == 12
+
+
+def test_no_study_begins_where_its_answers_have_no_room(drawn, tmp_path, monkeypatch):
+    """The sample is there from an earlier day; since then the disk has become full."""
+    monkeypatch.setattr(annotate.os, "execv", lambda *_: pytest.fail("the page was opened"))
+    annotate.open_study("fixture", drawn, tmp_path / "answers")
+    with full_after(annotate.ROOM - 1), pytest.raises(AnnotationError, match="cannot be used"):
+        annotate.serve("fixture", drawn, tmp_path / "answers")
+
+
+def test_the_address_holds_a_token_that_nobody_can_list(drawn, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(annotate.os, "environ", dict(os.environ))
+    started = []
+    monkeypatch.setattr(annotate.os, "execv", lambda program, command: started.append(command))
+    told = set()
+    for _ in range(2):
+        annotate.serve("fixture", drawn, tmp_path / "answers", 8877)
+        token = re.search(r"Open http://127.0.0.1:8877/\?token=([0-9a-f]{48})\n",
+                          capsys.readouterr().out)[1]  # fmt: skip
+        assert annotate.os.environ["JUPYTER_TOKEN"] == token
+        told.add(token)
+    assert len(told) == 2
+    for command in started:
+        assert "--Voila.auto_token=True" in command
+        assert not told & set(re.findall("[0-9a-f]{48}", " ".join(command)))
 
 
 def test_the_page_is_no_chapter_and_holds_no_outputs():

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -72,6 +73,43 @@ def test_a_card_says_what_the_tables_say(corpus, quadrants, row):
     for media in card.select("audio, video"):
         assert media.has_attr("controls") and not media.has_attr("autoplay") and media["aria-label"]
     assert made == cards.clip_card(corpus, quadrant, judgments)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        '"><script>alert(1)</script>',
+        "' onmouseover='alert(1)",
+        "<img src=x onerror=alert(1)>",
+        "</style></div><a href=javascript:alert(1)>x</a>",
+        "{{ cycler.__init__.__globals__ }}",
+        "[x](javascript:alert(1))",
+        r"$\href{javascript:alert(1)}{x}$",
+    ],
+)
+def test_no_field_of_a_card_is_more_than_words(corpus, quadrants, words):
+    """Clip, modality, label, transcript, annotator, judgment and judges, all at once."""
+    quadrant = quadrants.iloc[0].to_dict() | {"clip_id": words, "modality": words}
+    manifest = corpus.manifest.assign(transcript=words, label=words)
+    manifest.loc[0, "clip_id"] = words
+    corpus = replace(corpus, manifest=manifest)
+    judgment = {"annotator": words, "clip_id": words, "modality": words, "round": 1}
+    judgments = pd.DataFrame([judgment | {"judgment": words}])
+    made = cards.clip_cards(
+        corpus, pd.DataFrame([quadrant]), judgments, judges=(words, f"{words} model")
+    )
+    card = parse(made)
+    plain = parse(cards.clip_cards(corpora.load("fixture"), quadrants.iloc[:1], judgments))
+    # nothing but the facts that the judgment adds (a group of three) differs from a plain card
+    tags = [e.name for e in card.find_all(True) if not e.find_parent("dl")]
+    assert tags == [e.name for e in plain.find_all(True) if not e.find_parent("dl")]
+    assert not [n for e in card.find_all(True) for n in e.attrs if n.startswith("on")]
+    assert {e.name for e in card.dl.find_all(True)} == {"div", "dt", "dd"}
+    assert card.blockquote.get_text() == words
+    assert card.select_one(".clip-card")["aria-label"] == f"Clip {words}, {words}"
+    # an annotator who is called as a judge takes nobody's place
+    assert [e.get_text() for e in card.find_all("dt")][1:] == [words, f"{words} model", words]
+    assert "mathjax_ignore" in card.select_one(".clip-cards")["class"]
 
 
 def test_words_of_the_corpus_are_escaped_everywhere(corpus, quadrants):

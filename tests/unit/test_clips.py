@@ -26,7 +26,7 @@ from yt_dlp.downloader.http import HttpFD
 from yt_dlp.extractor.youtube import YoutubeIE
 from yt_dlp.utils import DownloadError, ExtractorError, GeoRestrictedError
 
-from empdis_utils import clips, corpora
+from empdis_utils import clips, corpora, places
 from empdis_utils.media import load_audio, load_frames
 
 FPS, RATE, SECONDS = 25, 44_100, 8.0
@@ -311,6 +311,26 @@ def test_drips_count_as_a_stall(tmp_path):
         hook({"elapsed": 11, "downloaded_bytes": 1000})
 
 
+def test_a_recording_without_end_is_given_up_and_not_asked_for_again(server, tmp_path, monkeypatch):
+    monkeypatch.setattr(clips, "MOST_BYTES", 1000)
+    asked = []
+    for _ in range(2):
+        table = fetch(segments("whole"), tmp_path, server)
+        assert table["status"].tolist() == ["too_large"] * 2
+        assert "larger than any recording: over 1,000 bytes" in table["reason"][0]
+        asked.append(server.count("whole"))
+    assert asked[0] == asked[1] > 0 and not list((tmp_path / "sources").iterdir())
+
+
+def test_a_recording_that_takes_for_ever_is_given_up(server, tmp_path, monkeypatch):
+    with monkeypatch.context() as hasty:
+        hasty.setattr(clips, "MOST_S", 0)
+        table = fetch(segments("whole"), tmp_path, server)
+    assert table["status"].tolist() == ["too_slow"] * 2
+    assert "not complete after 0 s" in table["reason"][0]
+    assert fetch(segments("whole"), tmp_path, server)["status"].tolist() == ["ok"] * 2
+
+
 def test_what_is_fetched_is_not_lost_by_a_kill(server, tmp_path):
     """Killed half-way through the second recording: the first is kept, the second goes on."""
     release = tmp_path / "data" / "empspeech"
@@ -498,7 +518,7 @@ def loaded():
 def test_the_corpus_has_the_clips_that_are_there(server, tmp_path, monkeypatch):
     manifest = segments("mute", "whole", times=((1.0, 1.4), (2.0, 2.5)))
     folder = published(monkeypatch, tmp_path, manifest)
-    assert corpora.clips_folder() == folder
+    assert places.clips_dir() == folder
     bare = loaded()
     assert bare.clips is None and bare.root is None and bare.manifest["video_path"].isna().all()
 
@@ -527,13 +547,3 @@ def test_paths_cannot_leave_the_folder(tmp_path, monkeypatch, path):
     with pytest.warns(UserWarning), pytest.raises(corpora.CorpusError, match="audio_path") as error:
         corpora.load_empspeech()
     assert error.value.problems[0].line == 2
-
-
-def test_the_folder_can_be_named(tmp_path, monkeypatch):
-    monkeypatch.delenv("EMPDIS_DATA", raising=False)
-    monkeypatch.setattr(corpora, "_cache", lambda name: tmp_path / name)
-    assert corpora.clips_folder() == tmp_path / "empspeech" / "clips"
-    monkeypatch.setenv("EMPDIS_DATA", str(tmp_path / "nowhere"))
-    assert corpora.clips_folder() == tmp_path / "empspeech" / "clips"
-    monkeypatch.setenv("EMPDIS_CLIPS", str(tmp_path / "mine"))
-    assert corpora.clips_folder() == tmp_path / "mine"

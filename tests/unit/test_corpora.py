@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from empdis_utils import corpora, tables
+from empdis_utils import corpora, downloads, tables
 from empdis_utils.corpora import CorpusError
 
 DATA = os.environ.get("EMPDIS_DATA")
@@ -36,7 +36,7 @@ def alone(tmp_path, monkeypatch):
         monkeypatch.setattr(corpora, "RAW", f"http://127.0.0.1:{free.getsockname()[1]}")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("EMPDIS_DATA", raising=False)
-    monkeypatch.setattr(corpora, "_cache", lambda name: tmp_path / "cache" / name)
+    monkeypatch.setenv("EMPDIS_CACHE", str(tmp_path / "cache"))
 
 
 def write(path, rows):
@@ -615,6 +615,26 @@ def test_without_network_one_message_says_what_to_put_where(tmp_path, monkeypatc
         corpora.paths("tiny")
     (folder / "a.csv").write_bytes(tiny["a.csv"])
     assert corpora.paths("tiny")["a.csv"] == folder / "a.csv"
+
+
+def test_a_file_too_large_to_be_the_corpus_is_not_downloaded(tmp_path, monkeypatch, server, tiny):
+    pages, _ = server
+    pages |= {address("a.csv"): bytes(10**6), address("b.csv"): tiny["b.csv"]}
+    monkeypatch.setattr(downloads, "MOST_BYTES", 1000)
+    with pytest.raises(CorpusError, match="(?s)1 of 2 files.*a.csv: larger than 1,000 bytes"):
+        corpora.paths("tiny")
+    assert [path.name for path in (tmp_path / "cache" / "tiny").iterdir()] == ["b.csv"]
+
+
+@pytest.mark.parametrize("name", ["my corpora", "größe & more"])
+def test_the_data_folder_may_have_a_space(tmp_path, monkeypatch, tiny, name):
+    folder = tmp_path / name / "tiny"
+    folder.mkdir(parents=True)
+    for file, data in tiny.items():
+        (folder / file).write_bytes(data)
+    monkeypatch.setenv("EMPDIS_DATA", str(folder.parent))
+    assert corpora.at_hand("tiny")
+    assert corpora.paths("tiny") == {file: folder / file for file in tiny}
 
 
 def test_a_mistyped_data_folder_is_told(tmp_path, monkeypatch, server, tiny):

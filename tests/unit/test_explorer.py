@@ -1,5 +1,6 @@
 """`explorer`: oracles are the table `quadrants`, numpy, and the closed form of entropy."""
 
+import html
 import json
 
 import numpy as np
@@ -43,7 +44,7 @@ def test_counts_equal_the_quadrant_table(made):
         p = part["conf_fusion"]
         entropy = -(p * np.log(p) + (1 - p) * np.log(1 - p))
         means = entropy.groupby(part["quadrant"]).mean().reindex(tables.QUADRANTS)
-        assert found["entropy"].to_numpy() == pytest.approx(means.to_numpy(), abs=1e-3, nan_ok=True)
+        assert found["entropy"].to_numpy() == pytest.approx(means.to_numpy(), rel=1e-9, nan_ok=True)
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0.3, 0.7))
@@ -86,6 +87,36 @@ def test_the_figure_shows_what_is_counted(made):
         found = explorer.counts(data, "audio", "2", threshold)
         assert [len(trace.x) for trace in drawn.data] == found["n"].tolist()
     assert "<script>" not in drawn.to_json()
+
+
+def test_nothing_is_rounded_and_the_run_s_threshold_comes_first(made):
+    """0.50004 exceeds 0.5 and not 0.50004; both are 0.5 with four decimals."""
+    quadrants, manifest = made
+    quadrants = quadrants.assign(conf_unimodal=0.50004, conf_fusion=np.nextafter(0.50004, 1))
+    data = explorer.records(quadrants, manifest)
+    for threshold, name in ((0.5, "blue"), (0.50004, "green"), (0.50005, "yellow")):
+        found = explorer.counts(data, "text", "1", threshold).set_index("quadrant")["n"]
+        assert found[name] == 40
+    soup = BeautifulSoup(explorer.page(data, "run", threshold=0.50004), "html.parser")
+    assert soup.select_one("[data-set=threshold]")["value"] == "0.50004"
+    threshold = explorer.widget(data, 0.50004).children[0].children[2]
+    assert threshold.value == 0.50004
+
+
+def test_names_of_models_are_words_and_no_plotly_markup(made):
+    """Plotly makes links of <a> and formulas of $...$ in titles and hover texts."""
+    name = "<a href='https://example.org'>$\\frac$</a>"
+    quadrants, manifest = made
+    quadrants = quadrants.query("modality == 'text'").assign(modality=name)
+    data = explorer.records(quadrants, manifest.assign(transcript=name))
+    drawn = explorer.figure(data, name, "1")
+    texts = [drawn.layout.xaxis.title.text, *(t for trace in drawn.data for t in trace.text)]
+    assert len(texts) == 41
+    for text in texts:
+        assert "<" not in text and "$" not in text and name in html.unescape(text)
+    soup = BeautifulSoup(explorer.page(data, name), "html.parser")
+    assert soup.select_one("[data-set=modality] option")["value"] == name
+    assert not soup.find_all("a")
 
 
 def test_the_widget_offers_what_there_is(made):

@@ -365,6 +365,18 @@ def test_the_model_is_checked_and_its_absence_explained(monkeypatch, tmp_path):
         faces.find_model()
 
 
+def test_the_model_is_kept_in_the_named_cache_and_not_sought_in_the_current_folder(
+    monkeypatch, tmp_path
+):
+    """`make` exports an empty EMPDIS_DATA; what lies in the current folder is not asked for."""
+    (tmp_path / "face_landmarker.task").write_bytes(b"something else")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EMPDIS_DATA", "")
+    monkeypatch.setenv("EMPDIS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(faces.pooch, "retrieve", lambda _, __, name, path, **___: path / name)
+    assert faces.find_model() == tmp_path / "cache" / "models" / "face_landmarker.task"
+
+
 def test_wrong_parameters_are_named():
     with pytest.raises(ValueError, match="source is 'openfase'; use one of mediapipe, openface"):
         run([], source="openfase")

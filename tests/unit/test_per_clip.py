@@ -124,8 +124,6 @@ def test_a_cache_that_cannot_be_made_is_named(clips, tmp_path):
 def test_default_cache_is_where_the_environment_says(monkeypatch, tmp_path):
     monkeypatch.setenv("EMPDIS_CACHE", str(tmp_path))
     assert per_clip.default_cache() == tmp_path / "features"
-    monkeypatch.delenv("EMPDIS_CACHE")
-    assert per_clip.default_cache() == per_clip.pooch.os_cache("empdis") / "features"
 
 
 def test_progress_is_shown_per_clip(clips, capsys):

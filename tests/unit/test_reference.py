@@ -1,6 +1,7 @@
 """Oracle: the catalogue, installed packages, made-up runs, the Citation File Format 1.2.0."""
 
 import datetime
+import html
 import importlib.metadata
 import json
 import re
@@ -109,3 +110,27 @@ def test_citation_file_follows_the_citation_file_format():
     assert all(isinstance(w["year"], int) and w["conference"]["name"] for w in cff["references"])
     project = tomllib.loads((run.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert (cff["version"], cff["license"]) == (project["version"], project["license"])
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        '{{ cycler.__init__.__globals__.os.popen("x") }}',
+        "<script>alert(1)</script>",
+        "<img src=x onerror=alert(1)>",
+        "[x](javascript:alert(1))",
+        "`| a |`\n# heading",
+        r"$\frac$ {eval}`1`",
+    ],
+)
+def test_words_of_a_run_are_words_on_the_reference_pages(runs, words):
+    """Labels, splits and runs enter as entities: no sign of Markdown, HTML or Jinja is left."""
+    frame = pd.read_parquet(runs / "mosi" / "artifacts" / "manifest.parquet")
+    made = reference.counts(frame.assign(label=words, split=words))
+    path = runs / "mosi" / "provenance.json"
+    path.write_text(path.read_text().replace('"mosi"', json.dumps(words)))
+    made += reference.environment(runs)
+    assert made.count(reference.plain(words)) == 3
+    assert html.unescape(reference.plain(words)) == words
+    assert not re.search(r"[^\w .,:()&;#-]|_", reference.plain(words))
+    assert words not in made

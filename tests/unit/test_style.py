@@ -3,8 +3,11 @@
 from itertools import combinations
 
 import matplotlib
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import pytest
+from bs4 import BeautifulSoup
 from matplotlib.colors import to_rgb
 
 from empdis_utils import style
@@ -39,6 +42,45 @@ def test_apply_sets_the_theme():
     with matplotlib.rc_context():
         style.apply()
         assert matplotlib.rcParams["axes.spines.top"] is False
+
+
+ATTACKS = [
+    r"$\frac$",
+    r"$\href{javascript:alert(1)}{x}$",
+    "a $5 and a $6 clip",
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "{{ cycler.__init__.__globals__ }}",
+    "[x](javascript:alert(1))",
+]
+
+
+@pytest.mark.parametrize("words", ATTACKS)
+def test_words_of_a_corpus_stay_words_in_a_figure(words, tmp_path):
+    """Before, `$...$` was a formula: a bad one stopped the chapter, a good one lost its signs."""
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        style.apply()
+        figure, ax = plt.subplots()
+        ax.plot([0, 1], label=words)
+        ax.set(xlabel=words, ylabel=words, title=words, xticks=[0], xticklabels=[words])
+        ax.text(0, 0, words)
+        ax.legend(title=words)
+        figure.savefig(tmp_path / "figure.svg")
+        plt.close(figure)
+    written = BeautifulSoup((tmp_path / "figure.svg").read_text(encoding="utf-8"), "html.parser")
+    assert [text.get_text() for text in written.find_all("text")].count(words) == 7
+    assert not written.find_all(["script", "img", "a"])
+
+
+@pytest.mark.parametrize("words", ATTACKS)
+def test_words_of_a_corpus_stay_words_in_a_table(words):
+    with matplotlib.rc_context(), pd.option_context("display.html.use_mathjax", True):
+        style.apply()
+        made = pd.DataFrame({words: [words]}, index=pd.Index([words], name=words))._repr_html_()
+    table = BeautifulSoup(made, "html.parser").table
+    assert "mathjax_ignore" in table["class"]
+    assert [cell.get_text() for cell in table.find_all(["th", "td"])].count(words) == 4
+    assert not table.find_all(["script", "img", "a"])
 
 
 def test_a_value_and_its_interval_share_a_column():

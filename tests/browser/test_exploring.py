@@ -1,0 +1,113 @@
+"""The explorer in a browser. Oracles: `disagreement.quadrants`, and the words that went in."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from plotly.offline import get_plotlyjs
+
+from empdis_utils import disagreement, explorer, tables
+from empdis_utils.places import ROOT
+
+LINK = '<a href="https://example.org">video</a>'
+FORMULA = r"$\href{javascript:alert(1)}{x}$ & \(y\)  z"
+THRESHOLD = 0.50004
+#: Above, at and below what four decimals can tell.
+NEAR = [0.5, 0.50004, 0.50005, 0.499951, 0.6, np.nextafter(0.6, 1), np.nextafter(0.50004, 1)]
+
+
+@pytest.fixture(scope="module")
+def predictions():
+    rng = np.random.default_rng(0)
+    rows = []
+    for seed in (1, 2):
+        for inputs in ("text", LINK, FORMULA, "all"):
+            p = np.concatenate([rng.permutation(NEAR), rng.random(50)])
+            rows.append(pd.DataFrame({"clip_id": [f"c{i:02d}" for i in range(len(p))],
+                                      "inputs": inputs, "source": "fusion", "seed": seed, "fold": 0,
+                                      "split": "test", "y": 1, "p": p}))  # fmt: skip
+    return pd.concat(rows, ignore_index=True)
+
+
+def quadrants(predictions, threshold):
+    return disagreement.quadrants(predictions, threshold=threshold, fusion="all")
+
+
+@pytest.fixture(scope="module")
+def opened(browser, predictions, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("site")
+    for name in ("_static", "explorer", "pages"):
+        (folder / name).mkdir()
+    script = (ROOT / "book/_static/explorer.js").read_text(encoding="utf-8")
+    (folder / "_static/explorer.js").write_text(script, encoding="utf-8")
+    (folder / "explorer/plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
+    table = quadrants(predictions, THRESHOLD)
+    clips = sorted(set(table["clip_id"]))
+    manifest = pd.DataFrame({"clip_id": clips, "dialog_id": "d", "transcript": LINK, "label": "x"})
+    body = explorer.page(explorer.records(table, manifest), "run", threshold=THRESHOLD)
+    head = '<meta charset="utf-8"><script src="../_static/explorer.js"></script>'
+    (folder / "pages/page.html").write_text(f"<!doctype html>{head}{body}", encoding="utf-8")
+    page = browser.new_page()
+    page.goto((folder / "pages/page.html").as_uri())
+    page.wait_for_selector(".explorer[data-ready=yes]", timeout=60_000)
+    yield page
+    page.close()
+
+
+def shown(page):
+    rows = page.query_selector_all(".explorer-counts tbody tr")
+    return {row.get_attribute("data-quadrant"): int(row.query_selector_all("td")[1].inner_text())
+            for row in rows}  # fmt: skip
+
+
+def counted(predictions, threshold, modality, seed):
+    table = quadrants(predictions, threshold).query("modality == @modality and seed == @seed")
+    return table["quadrant"].value_counts().reindex(tables.QUADRANTS, fill_value=0).to_dict()
+
+
+def test_it_starts_at_the_threshold_of_the_run(opened, predictions):
+    assert opened.input_value("[data-set=threshold]") == "0.50004"
+    assert shown(opened) == counted(predictions, THRESHOLD, "text", "ensemble")
+
+
+def test_its_quadrants_are_the_table_s_at_any_threshold(opened, predictions):
+    """Confidences and thresholds that agree to four decimals and more are told apart."""
+    different = set()
+    for modality in ("text", LINK, FORMULA):
+        opened.select_option("[data-set=modality]", modality)
+        for seed in ("1", "2", "ensemble"):
+            opened.select_option("[data-set=seed]", seed)
+            for threshold in (0, 0.25, *NEAR, 0.7):
+                opened.fill("[data-set=threshold]", repr(float(threshold)))
+                expected = counted(predictions, threshold, modality, seed)
+                assert shown(opened) == expected, (modality, seed, threshold)
+                different.add(tuple(expected.values()))
+    assert len(different) > 20
+
+
+def test_the_slider_and_the_field_agree_and_nonsense_changes_nothing(opened, predictions):
+    opened.select_option("[data-set=modality]", "text")
+    opened.fill("[data-move=threshold]", "0.6")
+    assert opened.input_value("[data-set=threshold]") == "0.6"
+    expected = counted(predictions, 0.6, "text", opened.input_value("[data-set=seed]"))
+    assert shown(opened) == expected
+    for nonsense in ("", "7", "-1"):
+        opened.fill("[data-set=threshold]", nonsense)
+        assert shown(opened) == expected
+    opened.fill("[data-set=threshold]", "0.25")
+    assert opened.input_value("[data-move=threshold]") == "0.25"
+
+
+@pytest.mark.parametrize("name", [LINK, FORMULA])
+def test_a_name_is_neither_a_link_nor_a_formula(opened, name):
+    opened.select_option("[data-set=modality]", name)
+    title = opened.text_content(".explorer-plot .xtitle")
+    assert " ".join(title.split()) == " ".join(f"{name}: confidence in the correct label".split())
+    assert opened.query_selector_all(".explorer a, .explorer mjx-container") == []
+
+
+def test_a_transcript_is_shown_as_it_is(opened):
+    opened.fill("[data-set=clip]", "c03")
+    opened.press("[data-set=clip]", "Tab")
+    assert opened.text_content(".explorer-card blockquote") == LINK
+    label = opened.evaluate("document.querySelector('.explorer-plot').data[0].text[0]")
+    assert "&lt;a href=" in label and "<" not in label
