@@ -36,7 +36,9 @@ from tqdm import tqdm
 from . import encoders, media, run, splits, tables
 from .disk_cache import default_directory
 from .per_clip import parallel
-from .trunk_cache import cache_trunk, cache_trunks, fits_in_memory  # noqa: F401 - cache_trunk
+from .source import code_of
+from .tail import Tail
+from .trunk_cache import MODELS, cache_trunk, cache_trunks, fits_in_memory  # noqa: F401 - one name
 
 SEEDS = (42, 43, 44, 45, 46)
 RELEASED_SEEDS = (42, 43, 44, 45)
@@ -400,10 +402,8 @@ class _FitFile:
 
 
 def _code():
-    """Hash of the code that makes a fit: a fit by other code is not read."""
-    here = Path(__file__).parent
-    sources = [here / f"{name}.py" for name in ("encoders", "tail", "trunk_cache", "finetune")]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    """Hash of the code that makes a fit from its activations."""
+    return code_of(encoders, Tail, finetune, packages=(*MODELS, "accelerate"))
 
 
 # Several fits

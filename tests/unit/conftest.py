@@ -1,0 +1,20 @@
+"""Shared by the tests of what is kept between runs."""
+
+from pathlib import Path
+
+import pytest
+
+from empdis_utils import source
+
+
+@pytest.fixture
+def edited(monkeypatch):
+    """Give a module other source, as if it had been edited before this process began."""
+
+    def edit(module, old, new):
+        file = Path(module.__file__)
+        text = source.SOURCES[file].decode()
+        assert old in text
+        monkeypatch.setitem(source.SOURCES, file, text.replace(old, new).encode())
+
+    return edit
