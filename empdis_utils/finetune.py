@@ -760,6 +760,42 @@ TRAINING = ("epochs", "batch_size", "learning_rate", "release_quirks", "patience
 TRAINING += ("accumulate", "length_groups")
 
 
+def chapter_studies(chosen):
+    """The studies of chapter 02: what `study` is given for each, besides corpus and manifest.
+
+    The chapter and `accelerate launch` both take it from here, since a fit is found only under the
+    settings that it was made with.
+
+    Parameters
+    ----------
+    chosen : mapping
+        The chapter's parameters by name; other names are passed over.
+
+    Returns
+    -------
+    list of dict
+        The encoders; then, where `dropout_encoder` asks for it, that one with `trunk_dropout`.
+    """
+    seeds = tuple(range(chosen["seed"], chosen["seed"] + chosen["n_seeds"]))
+    plain = dict(
+        checkpoints=chosen["encoders"],
+        protocols=chosen["protocols"],
+        seeds=RELEASED_SEEDS if chosen["release_quirks"] else seeds,
+        n_folds=chosen["n_folds"],
+        fold_seed=chosen["seed"],
+        n_layers=chosen["n_layers"],
+        trunk_dropout=chosen["trunk_dropout"],
+        trunk_precision="bf16" if chosen["precision"] == "bf16" else "no",
+        directory=chosen["cache_dir"] or default_directory(),
+        **{key: chosen[key] for key in TRAINING},
+    )
+    name = chosen["dropout_encoder"]
+    if not name or chosen["trunk_dropout"]:
+        return [plain]
+    one = dict(checkpoints={name: chosen["encoders"][name]}, protocols=chosen["protocols"][:1])
+    return [plain, plain | one | {"trunk_dropout": True}]
+
+
 def main(argv=None):
     """Command line: the fits of chapter 02 of a profile, shared out by `accelerate launch`."""
     from . import corpora
@@ -774,23 +810,10 @@ def main(argv=None):
         chosen = {**run.notebook_parameters(chapter), **given}
         manifest = tables.read(asked.runs / asked.profile / "artifacts", "manifest")
         data = corpora.load(chosen["corpus"])
-        seeds = range(chosen["seed"], chosen["seed"] + chosen["n_seeds"])
-        for name, _, fits in study(
-            data,
-            manifest,
-            chosen["encoders"],
-            chosen["protocols"],
-            seeds=RELEASED_SEEDS if chosen["release_quirks"] else tuple(seeds),
-            n_folds=chosen["n_folds"],
-            fold_seed=chosen["seed"],
-            n_layers=chosen["n_layers"],
-            directory=chosen["cache_dir"] or default_directory(),
-            trunk_precision=chosen["precision"],
-            progress=_processes().is_main_process,
-            **{key: chosen[key] for key in TRAINING},
-        ):
-            if _processes().is_main_process:
-                for protocol, one in fits.items():
+        first = _processes().is_main_process
+        for asked in chapter_studies(chosen):
+            for name, _, fits in study(data, manifest, **asked, progress=first):
+                for protocol, one in fits.items() if first else ():
                     print(f"{name} {protocol}: {len(one.cost)} fits are in the cache", flush=True)
     except (run.RunError, corpora.CorpusError, OSError, ValueError, MemoryError) as error:
         sys.exit(f"[fail] {error}")

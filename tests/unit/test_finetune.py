@@ -1,6 +1,9 @@
 """Oracles: training the full transformers model, retraining, and a run that was not killed."""
 
+import contextlib
 import copy
+import inspect
+import json
 import os
 import signal
 import subprocess
@@ -513,23 +516,55 @@ def test_what_is_lacking_is_named(fixture_corpus, monkeypatch):
 
 def test_the_fits_of_a_chapter_are_found_by_it(fixture_corpus, tmp_path, monkeypatch, capsys):
     """The command that `accelerate launch` starts, with the chapter's own parameters."""
-    parameters = run.notebook_parameters("02_unimodal")
     given = {"corpus": "fixture", "encoders": {"roberta": TINY["roberta"]}, "epochs": 1}
     given |= {"protocols": ["release"], "n_seeds": 2, "cache_dir": str(tmp_path / "cache")}
+    given |= {"dropout_encoder": "roberta"}
     monkeypatch.setattr(run, "chapter_parameters", lambda profile, chapter: given)
     manifest = fixture_corpus.manifest.iloc[::4].reset_index(drop=True)
     tables.write(manifest, tmp_path / "runs" / "any" / "artifacts", "manifest")
     finetune.main(["any", "--runs", str(tmp_path / "runs")])
-    assert "roberta release: 2 fits are in the cache" in capsys.readouterr().out
+    assert capsys.readouterr().out.count("roberta release: 2 fits are in the cache") == 2
     monkeypatch.setattr(finetune._Fit, "train_epoch", None)  # nothing trains again
-    ((_, _, fits),) = finetune.study(
-        fixture_corpus, manifest, given["encoders"], ["release"], seeds=(42, 43),
-        n_folds=parameters["n_folds"], fold_seed=parameters["seed"], directory=given["cache_dir"],
-        progress=False, **{key: (parameters | given)[key] for key in finetune.TRAINING},
-    )  # fmt: skip
-    assert len(fits["release"].cost) == 2
+    for asked in finetune.chapter_studies(run.notebook_parameters("02_unimodal") | given):
+        ((_, _, fits),) = finetune.study(fixture_corpus, manifest, **asked, progress=False)
+        assert len(fits["release"].cost) == 2
     with pytest.raises(SystemExit, match="no table 'manifest'"):
         finetune.main(["any", "--runs", str(tmp_path)])
+
+
+WITH_02 = [p.stem for p in (run.NOTEBOOKS / "profiles").glob("*.yaml") if "02_unimodal" in p.read_text()]
+
+
+@pytest.mark.parametrize("profile", sorted(WITH_02))
+@pytest.mark.parametrize("more", [{}, {"precision": "fp16"}, {"trunk_dropout": True}], ids=str)
+def test_what_is_launched_is_what_the_chapter_asks_for(profile, more, monkeypatch):
+    """Oracle: the cells of the chapter itself. Else its fits would not be found."""
+    chapter, original, calls = "02_unimodal", finetune.study, []
+    given = run.chapter_parameters(profile, chapter) | more
+    chosen = run.notebook_parameters(chapter) | given
+
+    def note(*words, **names):
+        bound = inspect.signature(original).bind(*words, **names)
+        bound.apply_defaults()
+        bound = bound.arguments
+        calls.append({k: v for k, v in bound.items() if k not in ("n_jobs", "progress")})
+        return [("", None, {})]
+
+    monkeypatch.setattr(finetune, "study", note)
+    monkeypatch.setattr(run, "chapter_parameters", lambda *_: given)
+    monkeypatch.setattr(tables, "read", lambda *_: "manifest")
+    monkeypatch.setattr(corpora, "load", lambda _: "corpus")
+    finetune.main([profile])
+    launched, calls = calls, []
+    cells = json.loads((run.NOTEBOOKS / f"{chapter}.ipynb").read_text())["cells"]
+    cells = ["".join(cell["source"]) for cell in cells if "finetune.study" in str(cell["source"])]
+    here = chosen | {"finetune": finetune, "data": "corpus", "manifest": "manifest"}
+    with contextlib.suppress(StopIteration):  # no fits to look at after the second call
+        for cell in cells:
+            exec(cell, here)
+    assert launched == calls and len(calls) == 1 + bool(
+        chosen["dropout_encoder"] and not chosen["trunk_dropout"]
+    )
 
 
 # The tiny checkpoints on the synthetic corpus
