@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from empdis_utils import run, tables, textual
+from empdis_utils import corpora, run, tables, textual
 
 
 def cells(chapter, *marks):
@@ -70,3 +70,15 @@ def test_05_a_clip_without_an_embedding_keeps_its_row(corpus, tmp_path, capsys):
     here["seed"] = 8  # a seed that chapter 02 did not train: what to change is said
     with pytest.raises(ValueError, match="same seed and n_seeds"):
         exec(cells("05_features", "textual.local_purity"), here)
+
+
+@pytest.mark.parametrize(
+    ("chapter", "mark"), [("02_unimodal", "left_out ="), ("03_fusion", "fused =")]
+)
+def test_02_and_03_refuse_three_classes_before_they_train(chapter, mark, corpus, tmp_path):
+    """They score `p > 0.5`, which says nothing about a third class."""
+    manifest, _ = corpus
+    tables.write(manifest.assign(y=np.arange(24) % 3), tmp_path, "manifest")
+    here = dict(inputs_dir=tmp_path, tables=tables, corpora=corpora, corpus="fixture")
+    with pytest.raises(ValueError, match="needs two classes, the manifest has 3.*predictions"):
+        exec(cells(chapter, mark), here)

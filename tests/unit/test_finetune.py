@@ -532,9 +532,8 @@ def test_the_fits_of_a_chapter_are_found_by_it(fixture_corpus, tmp_path, monkeyp
         finetune.main(["any", "--runs", str(tmp_path)])
 
 
-WITH_02 = [
-    p.stem for p in (run.NOTEBOOKS / "profiles").glob("*.yaml") if "02_unimodal" in p.read_text()
-]
+PROFILES = (run.NOTEBOOKS / "profiles").glob("*.yaml")
+WITH_02 = [path.stem for path in PROFILES if "02_unimodal" in path.read_text()]
 
 
 @pytest.mark.parametrize("profile", sorted(WITH_02))
