@@ -699,7 +699,8 @@ def release(
     ----------
     split : sequence of {"train", "val", "test"} [n]
         Validation chooses the epoch; `keep` says which rows come back (``conf.py`` of the release
-        pools both).
+        pools both). Without validation clips, and with `keep` of "test" alone, the last epoch
+        is kept.
     embeddings, y, clip_id, subsets, seeds, ablation, n_jobs, progress, **how
         As in `crossfit`. The one fold is 0.
 
@@ -720,7 +721,9 @@ def release(
     if unknown := sorted(set(split.tolist()) - {"train", "val", "test"}):
         raise ValueError(f"split has values {unknown}: use train, val and test.")
     parts = {name: np.flatnonzero(split == name) for name in ("train", "val", "test")}
-    if empty := [name for name, rows in parts.items() if not len(rows)]:
+    if not len(parts["val"]) and "val" not in keep:
+        parts["val"] = None
+    if empty := [name for name, rows in parts.items() if rows is not None and not len(rows)]:
         raise ValueError(f"split has no {' and no '.join(empty)} rows.")
     return _run(
         embeddings, y, clip_id, [(0, parts)], subsets, seeds, how, keep, ablation, n_jobs, progress

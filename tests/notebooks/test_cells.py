@@ -4,12 +4,13 @@ Oracles: the helper functions called directly on the clips that remain.
 """
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from empdis_utils import corpora, run, tables, textual
+from empdis_utils import corpora, fusion, run, tables, textual
 
 
 def cells(chapter, *marks):
@@ -82,3 +83,53 @@ def test_02_and_03_refuse_three_classes_before_they_train(chapter, mark, corpus,
     here = dict(inputs_dir=tmp_path, tables=tables, corpora=corpora, corpus="fixture")
     with pytest.raises(ValueError, match="needs two classes, the manifest has 3.*predictions"):
         exec(cells(chapter, mark), here)
+
+
+@pytest.mark.parametrize("protocol", ["crossfit", "release"])
+def test_08_choices_are_made_on_the_clips_of_chapter_03(protocol, corpus, tmp_path):
+    """Also where clips lack a modality. Oracle: the network called as chapter 03 calls it."""
+    manifest, folds = corpus
+    manifest["split"] = ["train"] * 12 + ["val"] * 5 + ["test"] * 7
+    y, clip_id, groups = (manifest[c].to_numpy() for c in ("y", "clip_id", "dialog_id"))
+    rng, features = np.random.default_rng(0), {}
+    for modality in ("text", "audio"):
+        features[modality] = pd.DataFrame(rng.standard_normal((24, 5)), index=clip_id)
+    features["text"].loc["c03"] = np.nan
+    given = {m: frame.to_numpy() for m, frame in features.items()}
+    recipe = fusion.RECIPES["release"] | {"epochs": 1}
+    how = dict(seeds=(3,), missing="zero", keep=("val", "test"), n_jobs=1, progress=False)
+
+    def made(**more):
+        if protocol == "release":
+            split = manifest["split"].to_numpy()
+            return fusion.release(given, y, clip_id, split, **how, **more)[0]
+        return fusion.crossfit(given, y, clip_id, folds, groups=groups, **how, **more)[0]
+
+    there = tmp_path / "artifacts"
+    stored = made(recipe=recipe)
+    tables.write(manifest, there, "manifest")
+    tables.write(stored.query("split == 'test'"), there, "predictions")
+    tables.write(stored.query("split == 'val'"), there, "predictions_validation")
+    used = run.notebook_parameters("03_fusion") | {"missing": "zero", "protocol": protocol}
+    used |= {"changes": {"epochs": 1}, "n_folds": 2}
+    story = {"chapters": {"03_fusion": {"parameters": used}}}
+    (tmp_path / "provenance.json").write_text(json.dumps(story))
+    here = run.notebook_parameters("08_choices") | {"inputs_dir": there, "outputs_dir": there}
+    here |= {"n_seeds": 1, "seed": 3, "n_jobs": 1, "n_boot": 50}
+    exec(cells("08_choices", "from empdis_utils import"), here)
+    here["corpora"] = SimpleNamespace(load=lambda _: SimpleNamespace(features=features))
+    exec(cells("08_choices", "varied = {", "def numbers"), here)
+    expected = set(stored.query("split == 'test'")["clip_id"])
+    choices = set(here["tested"]) - {"validation clips pooled in"}
+    assert {"max pooling", "last epoch"} <= choices and len(expected) == (
+        24 if protocol == "crossfit" else 7
+    )
+    for name in choices:
+        assert set(here["tested"][name]["clip_id"]) == expected, name
+    pooled = made(recipe=recipe | {"pooling": "max"})
+    pd.testing.assert_frame_equal(
+        here["runs"]["max pooling"].sort_values(["inputs", "fold", "split", "clip_id"]),
+        pooled.sort_values(["inputs", "fold", "split", "clip_id"]),
+    )
+    with pytest.raises(ValueError, match=r"chapter 03 has seeds \[3\], this page asks for \[4\]"):
+        exec(cells("08_choices", "varied = {"), here | {"seeds": (4,)})

@@ -589,6 +589,15 @@ def test_crossfit_refuses_what_would_leak_or_miscount(change, message):
         fusion.crossfit(emb, y, **arguments, **QUIET)
 
 
+def test_a_release_without_validation_keeps_the_last_epoch():
+    emb, y, clip_id, *_ = synthetic()
+    split = np.repeat(["train", "test"], [100, 50])
+    used = {"text": emb["text"]}
+    out, _ = fusion.release(used, y, clip_id, split, seeds=(5,), keep=("test",), **QUIET)
+    fitted = fit(used, y, train=np.arange(100), recipe=SMALL, seed=5)
+    np.testing.assert_array_equal(out["p"], predict(fitted, {"text": emb["text"][100:]}).p)
+
+
 def test_release_and_predict_refuse_what_does_not_fit():
     emb, y, clip_id, *_ = synthetic()
     with pytest.raises(ValueError, match="split has no val"):
