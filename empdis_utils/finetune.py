@@ -30,7 +30,6 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from joblib import delayed
-from sklearn.model_selection import GroupShuffleSplit
 from tqdm import tqdm
 
 from . import encoders, media, run, splits, tables
@@ -436,8 +435,8 @@ def crossfit(
 ):
     """Predict every clip by models that saw neither it nor its recording.
 
-    Of the other folds, whole recordings holding about `val_share` of the clips choose the epoch
-    and the rest train: the same inner split as `fusion.crossfit`.
+    Of the recordings in the other folds, a share `val_share` chooses the epoch and the rest train:
+    the same inner split as `fusion.crossfit`.
 
     Parameters
     ----------
@@ -453,6 +452,7 @@ def crossfit(
         Recording of each clip.
     seeds : sequence of int
     val_share : float
+        Share of the recordings outside the fold (`splits.hold_out_recordings`), not of their clips.
         0 leaves nothing out: all other folds train and the last epoch is kept.
     n_jobs : int
         Processes (joblib); -1 is all cores. Under `accelerate launch` each of its processes does
@@ -477,8 +477,7 @@ def crossfit(
         test, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         train, val = rest, None
         if val_share:
-            split = GroupShuffleSplit(n_splits=1, test_size=val_share, random_state=int(fold))
-            train, val = (rest[rows] for rows in next(split.split(rest, groups=groups[rest])))
+            train, val = splits.hold_out_recordings(rest, groups, val_share, seed=int(fold))
         plans.append((int(fold), train, val, {"test": test}))
     return _run(cache, y, clip_id, plans, seeds, n_jobs, progress, how)
 

@@ -85,6 +85,26 @@ def test_02_and_03_refuse_three_classes_before_they_train(chapter, mark, corpus,
         exec(cells(chapter, mark), here)
 
 
+@pytest.mark.parametrize("n_clips", [3, 4])
+def test_08_split_says_that_a_few_clips_are_too_few(n_clips, corpus, tmp_path):
+    """One clip of a class; with its recording held out scikit-learn would stop in its own words."""
+    manifest = corpus[0].head(n_clips).assign(y=[1, 0, 0, 0][:n_clips])
+    manifest["dialog_id"] = manifest["clip_id"]
+    tables.write(manifest, tmp_path, "manifest")
+    here = run.notebook_parameters("08_split") | {"inputs_dir": tmp_path}
+    exec(cells("08_split", "from empdis_utils import"), here)
+    here["corpora"] = SimpleNamespace(load=lambda _: SimpleNamespace(manifest=manifest))
+    with pytest.raises(
+        ValueError, match=rf"too few \(n={n_clips} clips\): y = 1 occurs in one rec"
+    ):
+        exec(cells("08_split", "splits.audit(released"), here)
+    manifest["y"] = ([1, 0, 0, 1] * 2)[:n_clips]
+    if n_clips == 4:
+        tables.write(manifest, tmp_path, "manifest")
+        exec(cells("08_split", "splits.audit(released"), here)
+        assert here["n_folds"] == 2
+
+
 @pytest.mark.parametrize("protocol", ["crossfit", "release"])
 def test_08_choices_are_made_on_the_clips_of_chapter_03(protocol, corpus, tmp_path):
     """Also where clips lack a modality. Oracle: the network called as chapter 03 calls it."""

@@ -454,6 +454,10 @@ def test_a_recording_in_two_folds_is_an_error(cache):
         finetune.crossfit(
             cache, Y, [str(i) for i in range(24)], [0, 1] * 12, groups=["A"] * 24, n_jobs=1
         )
+    ids, pair = [f"c{i}" for i in range(24)], np.repeat(["a", "b"], 12)
+    how = dict(groups=pair, seeds=(1,), n_jobs=1, progress=False, epochs=1)
+    with pytest.raises(ValueError, match="of 1 recording.s., a share of 0.2 cannot be set aside"):
+        finetune.crossfit(cache, Y, ids, np.repeat([0, 1], 12), **how)
 
 
 # A whole study

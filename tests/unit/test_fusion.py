@@ -579,7 +579,7 @@ def test_fit_refuses_options_that_cannot_be(options, message):
         ({"subsets": [("text", "smell")]}, "subsets name"),
         ({"keep": ("train",)}, "keep names"),
         ({"keep": ("val",), "val_share": 0}, "leaves no validation clips"),
-        ({"folds": np.arange(150) // 75, "groups": (np.arange(150) // 75).astype(str)}, "one rec"),
+        ({"folds": np.arange(150) // 75, "groups": (np.arange(150) // 75).astype(str)}, "of 1 rec"),
     ],
 )
 def test_crossfit_refuses_what_would_leak_or_miscount(change, message):
