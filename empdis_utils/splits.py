@@ -261,8 +261,8 @@ def hold_out_recordings(rows, groups, share, seed):
     rows, n = np.asarray(rows), len(np.unique(np.asarray(groups)[rows]))
     if n < 2 or not 0 < np.ceil(share * n) < n:
         raise ValueError(
-            f"of {n} recording(s), a share of {share:g} cannot be set aside to choose the epoch and "
-            "some be left to train on: give more recordings, fewer folds or val_share=0"
+            f"of {n} recording(s), a share of {share:g} cannot be set aside to choose the epoch "
+            "and leave any to train on: give more recordings, fewer folds or val_share=0"
         )
     split = GroupShuffleSplit(n_splits=1, test_size=share, random_state=seed)
     train, val = next(split.split(rows, groups=np.asarray(groups)[rows]))
