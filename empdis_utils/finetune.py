@@ -41,6 +41,7 @@ from .trunk_cache import MODELS, cache_trunk, cache_trunks, fits_in_memory  # no
 
 SEEDS = (42, 43, 44, 45, 46)
 RELEASED_SEEDS = (42, 43, 44, 45)
+ADVICE = "use accumulate, or fewer n_jobs"
 
 
 @dataclass
@@ -157,8 +158,7 @@ def finetune(
         return finished
 
     accelerator = _accelerator(precision)
-    advice = "use accumulate, or fewer n_jobs"
-    with _seeded(seed, accelerator.device), fits_in_memory(cache.tail.encoder.name, advice):
+    with _seeded(seed, accelerator.device), fits_in_memory(cache.tail.encoder.name, ADVICE):
         tail = copy.deepcopy(cache.tail)
         tail.draw_new_parameters()
         fit = _Fit(tail, cache, labels, accelerator, learning_rate, weight_decay)
@@ -579,7 +579,7 @@ def _bar(cache, work, n, progress):
 def _side_by_side(cache, fits, n, n_jobs, progress):
     """Results of `n` delayed calls of `finetune`, in order."""
     work = parallel(fits, n_jobs, shared=cache, return_as="generator")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), fits_in_memory(cache.tail.encoder.name, ADVICE):
         # loky replaces a worker whose memory grew, as torch's does, and repeats its work
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
         return list(_bar(cache, work, n, progress))
@@ -724,10 +724,12 @@ def study(
         if items is None:
             continue
         names = [name for name in checkpoints if encoders.ENCODERS[name].modality == modality]
-        loaded = {
-            name: encoders.load(name, checkpoints[name], n_classes=max(2, int(y.max()) + 1))
-            for name in names
-        }
+        loaded = {}
+        for name in names:
+            with fits_in_memory(name, "free some, or use a smaller checkpoint"):
+                loaded[name] = encoders.load(
+                    name, checkpoints[name], n_classes=max(2, int(y.max()) + 1)
+                )
         with _processes().main_process_first():  # the others find the activations on disk
             caches = cache_trunks(
                 loaded,

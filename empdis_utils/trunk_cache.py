@@ -5,6 +5,7 @@ appendix B.1). What is frozen gives the same activations in every epoch and for 
 runs once per clip; `finetune` starts from what enters the first trained layer.
 """
 
+import errno
 import hashlib
 import json
 from collections.abc import Sequence
@@ -212,7 +213,10 @@ def cache_trunks(
     done = parallel(calls, n_jobs, shared=(trunks, items), return_as="generator")
     title = " and ".join(loaded)
     n_clips = sum(len(rows) for rows, _ in tasks)
-    with tqdm(total=n_clips, desc=f"{title} trunk", unit="clip", disable=not progress) as bar:
+    with (
+        tqdm(total=n_clips, desc=f"{title} trunk", unit="clip", disable=not progress) as bar,
+        fits_in_memory(title, "use a smaller batch_size, or fewer n_jobs"),
+    ):
         for (rows, _), (found, results) in zip(tasks, done, strict=True):
             if hasattr(items, "paths"):
                 require_seen([one for one, _ in found], [items.paths[i] for i in rows])
@@ -264,11 +268,14 @@ class _Trunk:
 
 @contextmanager
 def fits_in_memory(name, advice):
-    """Turn torch's and Python's ways to run out of memory into one sentence."""
+    """Turn every way to run out of memory into one sentence."""
     try:
         yield
-    except (MemoryError, RuntimeError) as error:  # torch's OutOfMemoryError is a RuntimeError
+    except (MemoryError, RuntimeError, OSError) as error:
+        # RuntimeErrors: torch's OutOfMemoryError, joblib's for a worker that was killed
         if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        if isinstance(error, OSError) and error.errno != errno.ENOMEM:
             raise
         raise MemoryError(f"{name} does not fit into memory; {advice}.") from None
 

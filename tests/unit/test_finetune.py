@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import errno
 import inspect
 import json
 import os
@@ -228,6 +229,27 @@ def test_memory_that_runs_out_is_one_sentence(cache, monkeypatch):
     with pytest.raises(RuntimeError, match="shapes"):  # anything else stays what it is
         with trunk_cache.fits_in_memory("roberta", ""):
             raise RuntimeError("shapes do not match")
+
+
+def killed(_cache):
+    os.kill(os.getpid(), signal.SIGKILL)  # as the system does when memory is short
+
+
+def test_a_worker_killed_for_its_memory_is_one_sentence(cache):
+    fits = [finetune.delayed(killed)() for _ in range(2)]
+    with pytest.raises(MemoryError, match="^roberta does not fit into memory; use accumulate"):
+        finetune._side_by_side(cache, fits, 2, 2, False)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.ENOMEM, "Cannot allocate memory")])
+def test_weights_that_do_not_fit_are_one_sentence(error, fixture_corpus, monkeypatch):
+    def too_large(*_, **__):
+        raise error
+
+    monkeypatch.setattr(encoders, "load", too_large)
+    study = finetune.study(fixture_corpus, fixture_corpus.manifest, TINY, ["release"])
+    with pytest.raises(MemoryError, match="^roberta does not fit into memory; free some"):
+        next(study)
 
 
 def test_peak_memory_is_what_was_held_at_most():
