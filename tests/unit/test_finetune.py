@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import types
+from functools import partial
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -31,6 +32,7 @@ from empdis_utils import (
     run,
     splits,
     tables,
+    tail,
     trunk_cache,
 )
 
@@ -318,7 +320,7 @@ def test_a_fit_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     assert read.cost == resumed.cost and resumed.cost["cpu_s"] > 0
 
 
-def test_a_fit_is_read_only_if_nothing_it_depends_on_has_changed(tmp_path, monkeypatch):
+def test_a_fit_is_read_only_if_nothing_it_depends_on_has_changed(tmp_path, edited):
     cache = cached("roberta", clips("text", 8), directory=tmp_path)
     y, how = np.arange(8) % 2, dict(seed=1, epochs=1, learning_rate=1e-3)
 
@@ -333,9 +335,13 @@ def test_a_fit_is_read_only_if_nothing_it_depends_on_has_changed(tmp_path, monke
     assert kept(y=1 - y) == 5
     assert kept(y=np.r_[y[:6], 1, 1]) == 5  # labels of clips that are only predicted
     assert kept(cache=cached("roberta", clips("text", 7), directory=tmp_path)) == 6
-    monkeypatch.setattr(finetune, "_code", lambda: "other code")
+    edited(finetune, "weights of the epoch", "those of the epoch")  # a docstring
+    assert kept() == 6
+    edited(finetune, "fused=True", "fused=False")
     assert kept() == 7
-    assert kept(resume=False, seed=9) == 7
+    edited(tail, "pad_sequence(values, batch_first=True)", "pad_sequence(values)")
+    assert kept() == 8
+    assert kept(resume=False, seed=9) == 8
 
 
 LAUNCHED = """
@@ -519,6 +525,25 @@ def test_a_study_equals_its_parts(fixture_corpus, tmp_path):
     assert fits["crossfit"].cost["fold"].tolist() == [0, 1]
     with pytest.raises(ValueError, match="no protocol 'relase'; choose release or crossfit"):
         next(finetune.study(fixture_corpus, manifest, asked, ["relase"]))
+
+
+def test_a_study_of_shorter_sound_is_another_study(fixture_corpus, tmp_path, monkeypatch):
+    """Reading 0.5 s after 10 s once gave the activations and the fits of 10 s."""
+    manifest = fixture_corpus.manifest.iloc[::8].reset_index(drop=True)
+    asked, how = {"hubert": TINY["hubert"]}, dict(seeds=(1,), epochs=1, progress=False)
+
+    def p(directory):
+        found = finetune.study(
+            fixture_corpus, manifest, asked, ["crossfit"], n_folds=2, directory=directory, **how
+        )
+        ((_, _, fits),) = found
+        return fits["crossfit"].predictions["p"].to_numpy()
+
+    long = p(tmp_path)
+    monkeypatch.setattr(media, "load_audio", partial(media.load_audio, max_s=0.5))
+    short = p(tmp_path)
+    np.testing.assert_array_equal(short, p(None))
+    assert np.abs(short - long).max() > 1e-6
 
 
 def test_encoders_without_inputs_are_left_out(fixture_corpus):
