@@ -30,16 +30,18 @@ import torch
 from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from joblib import delayed
-from sklearn.model_selection import GroupShuffleSplit
 from tqdm import tqdm
 
 from . import encoders, media, run, splits, tables
 from .disk_cache import default_directory
 from .per_clip import parallel
-from .trunk_cache import cache_trunk, cache_trunks, fits_in_memory  # noqa: F401 - cache_trunk
+from .source import code_of
+from .tail import Tail
+from .trunk_cache import MODELS, cache_trunk, cache_trunks, fits_in_memory  # noqa: F401 - one name
 
 SEEDS = (42, 43, 44, 45, 46)
 RELEASED_SEEDS = (42, 43, 44, 45)
+ADVICE = "use accumulate, or fewer n_jobs"
 
 
 @dataclass
@@ -156,8 +158,7 @@ def finetune(
         return finished
 
     accelerator = _accelerator(precision)
-    advice = "use accumulate, or fewer n_jobs"
-    with _seeded(seed, accelerator.device), fits_in_memory(cache.tail.encoder.name, advice):
+    with _seeded(seed, accelerator.device), fits_in_memory(cache.tail.encoder.name, ADVICE):
         tail = copy.deepcopy(cache.tail)
         tail.draw_new_parameters()
         fit = _Fit(tail, cache, labels, accelerator, learning_rate, weight_decay)
@@ -400,10 +401,8 @@ class _FitFile:
 
 
 def _code():
-    """Hash of the code that makes a fit: a fit by other code is not read."""
-    here = Path(__file__).parent
-    sources = [here / f"{name}.py" for name in ("encoders", "tail", "trunk_cache", "finetune")]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+    """Hash of the code that makes a fit from its activations."""
+    return code_of(encoders, Tail, finetune, packages=(*MODELS, "accelerate"))
 
 
 # Several fits
@@ -436,8 +435,8 @@ def crossfit(
 ):
     """Predict every clip by models that saw neither it nor its recording.
 
-    Of the other folds, whole recordings holding about `val_share` of the clips choose the epoch
-    and the rest train: the same inner split as `fusion.crossfit`.
+    Of the recordings in the other folds, a share `val_share` chooses the epoch and the rest train:
+    the same inner split as `fusion.crossfit`.
 
     Parameters
     ----------
@@ -453,6 +452,7 @@ def crossfit(
         Recording of each clip.
     seeds : sequence of int
     val_share : float
+        Share of the recordings outside the fold (`splits.hold_out_recordings`), not of their clips.
         0 leaves nothing out: all other folds train and the last epoch is kept.
     n_jobs : int
         Processes (joblib); -1 is all cores. Under `accelerate launch` each of its processes does
@@ -477,8 +477,7 @@ def crossfit(
         test, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         train, val = rest, None
         if val_share:
-            split = GroupShuffleSplit(n_splits=1, test_size=val_share, random_state=int(fold))
-            train, val = (rest[rows] for rows in next(split.split(rest, groups=groups[rest])))
+            train, val = splits.hold_out_recordings(rest, groups, val_share, seed=int(fold))
         plans.append((int(fold), train, val, {"test": test}))
     return _run(cache, y, clip_id, plans, seeds, n_jobs, progress, how)
 
@@ -580,7 +579,7 @@ def _bar(cache, work, n, progress):
 def _side_by_side(cache, fits, n, n_jobs, progress):
     """Results of `n` delayed calls of `finetune`, in order."""
     work = parallel(fits, n_jobs, shared=cache, return_as="generator")
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), fits_in_memory(cache.tail.encoder.name, ADVICE):
         # loky replaces a worker whose memory grew, as torch's does, and repeats its work
         warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
         return list(_bar(cache, work, n, progress))
@@ -725,10 +724,12 @@ def study(
         if items is None:
             continue
         names = [name for name in checkpoints if encoders.ENCODERS[name].modality == modality]
-        loaded = {
-            name: encoders.load(name, checkpoints[name], n_classes=max(2, int(y.max()) + 1))
-            for name in names
-        }
+        loaded = {}
+        for name in names:
+            with fits_in_memory(name, "free some, or use a smaller checkpoint"):
+                loaded[name] = encoders.load(
+                    name, checkpoints[name], n_classes=max(2, int(y.max()) + 1)
+                )
         with _processes().main_process_first():  # the others find the activations on disk
             caches = cache_trunks(
                 loaded,
@@ -760,6 +761,42 @@ TRAINING = ("epochs", "batch_size", "learning_rate", "release_quirks", "patience
 TRAINING += ("accumulate", "length_groups")
 
 
+def chapter_studies(chosen):
+    """The studies of chapter 02: what `study` is given for each, besides corpus and manifest.
+
+    The chapter and `accelerate launch` both take it from here, since a fit is found only under the
+    settings that it was made with.
+
+    Parameters
+    ----------
+    chosen : mapping
+        The chapter's parameters by name; other names are passed over.
+
+    Returns
+    -------
+    list of dict
+        The encoders; then, where `dropout_encoder` asks for it, that one with `trunk_dropout`.
+    """
+    seeds = tuple(range(chosen["seed"], chosen["seed"] + chosen["n_seeds"]))
+    plain = dict(
+        checkpoints=chosen["encoders"],
+        protocols=chosen["protocols"],
+        seeds=RELEASED_SEEDS if chosen["release_quirks"] else seeds,
+        n_folds=chosen["n_folds"],
+        fold_seed=chosen["seed"],
+        n_layers=chosen["n_layers"],
+        trunk_dropout=chosen["trunk_dropout"],
+        trunk_precision="bf16" if chosen["precision"] == "bf16" else "no",
+        directory=chosen["cache_dir"] or default_directory(),
+        **{key: chosen[key] for key in TRAINING},
+    )
+    name = chosen["dropout_encoder"]
+    if not name or chosen["trunk_dropout"]:
+        return [plain]
+    one = dict(checkpoints={name: chosen["encoders"][name]}, protocols=chosen["protocols"][:1])
+    return [plain, plain | one | {"trunk_dropout": True}]
+
+
 def main(argv=None):
     """Command line: the fits of chapter 02 of a profile, shared out by `accelerate launch`."""
     from . import corpora
@@ -774,23 +811,10 @@ def main(argv=None):
         chosen = {**run.notebook_parameters(chapter), **given}
         manifest = tables.read(asked.runs / asked.profile / "artifacts", "manifest")
         data = corpora.load(chosen["corpus"])
-        seeds = range(chosen["seed"], chosen["seed"] + chosen["n_seeds"])
-        for name, _, fits in study(
-            data,
-            manifest,
-            chosen["encoders"],
-            chosen["protocols"],
-            seeds=RELEASED_SEEDS if chosen["release_quirks"] else tuple(seeds),
-            n_folds=chosen["n_folds"],
-            fold_seed=chosen["seed"],
-            n_layers=chosen["n_layers"],
-            directory=chosen["cache_dir"] or default_directory(),
-            trunk_precision=chosen["precision"],
-            progress=_processes().is_main_process,
-            **{key: chosen[key] for key in TRAINING},
-        ):
-            if _processes().is_main_process:
-                for protocol, one in fits.items():
+        first = _processes().is_main_process
+        for asked in chapter_studies(chosen):
+            for name, _, fits in study(data, manifest, **asked, progress=first):
+                for protocol, one in fits.items() if first else ():
                     print(f"{name} {protocol}: {len(one.cost)} fits are in the cache", flush=True)
     except (run.RunError, corpora.CorpusError, OSError, ValueError, MemoryError) as error:
         sys.exit(f"[fail] {error}")

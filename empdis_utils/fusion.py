@@ -20,13 +20,13 @@ from joblib import delayed
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.model_selection import GroupShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from empdis_utils.per_clip import parallel
+from empdis_utils.splits import hold_out_recordings
 from empdis_utils.tables import MODALITIES
 
 SEEDS = (42, 43, 44, 45, 46)
@@ -615,6 +615,7 @@ def crossfit(
         Default: all non-empty subsets of the modalities.
     seeds : sequence of int
     val_share : float
+        Share of the recordings outside the fold (`splits.hold_out_recordings`), not of their clips.
         0 leaves nothing out: all other folds train and the last epoch is kept.
     keep : sequence of {"val", "test"}
         Rows to return. A clip has one test row per seed and inputs, but a validation row for each
@@ -663,14 +664,8 @@ def crossfit(
         test, rest = np.flatnonzero(folds == fold), np.flatnonzero(folds != fold)
         parts = {"train": rest, "val": None, "test": test}
         if val_share:
-            if len(np.unique(groups[rest])) < 2:
-                raise ValueError(
-                    f"outside fold {fold} there is one recording: none is left to choose the "
-                    "epoch; give more recordings or val_share=0."
-                )
-            split = GroupShuffleSplit(n_splits=1, test_size=val_share, random_state=int(fold))
-            train, val = next(split.split(rest, groups=groups[rest]))
-            parts |= {"train": rest[train], "val": rest[val]}
+            train, val = hold_out_recordings(rest, groups, val_share, seed=int(fold))
+            parts |= {"train": train, "val": val}
         elif "val" in keep:
             raise ValueError("keep names val, but val_share=0 leaves no validation clips.")
         plans.append((int(fold), parts))
@@ -699,7 +694,8 @@ def release(
     ----------
     split : sequence of {"train", "val", "test"} [n]
         Validation chooses the epoch; `keep` says which rows come back (``conf.py`` of the release
-        pools both).
+        pools both). Without validation clips, and with `keep` of "test" alone, the last epoch
+        is kept.
     embeddings, y, clip_id, subsets, seeds, ablation, n_jobs, progress, **how
         As in `crossfit`. The one fold is 0.
 
@@ -720,7 +716,9 @@ def release(
     if unknown := sorted(set(split.tolist()) - {"train", "val", "test"}):
         raise ValueError(f"split has values {unknown}: use train, val and test.")
     parts = {name: np.flatnonzero(split == name) for name in ("train", "val", "test")}
-    if empty := [name for name, rows in parts.items() if not len(rows)]:
+    if not len(parts["val"]) and "val" not in keep:
+        parts["val"] = None
+    if empty := [name for name, rows in parts.items() if rows is not None and not len(rows)]:
         raise ValueError(f"split has no {' and no '.join(empty)} rows.")
     return _run(
         embeddings, y, clip_id, [(0, parts)], subsets, seeds, how, keep, ablation, n_jobs, progress

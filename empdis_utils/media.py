@@ -14,6 +14,9 @@ import numpy as np
 import soundfile
 import soxr
 
+from .source import code_of, settings_of
+
+READERS = ("av", "numpy", "soundfile", "soxr")  # packages that read files here
 MIN_SOUND_S = 0.1
 SILENCE_PEAK = 1e-4  # -80 dB of full scale
 # Playlists can name other files, and plain text opens as a "video" of its characters.
@@ -170,6 +173,10 @@ class Clips(Sequence):
     def keys(self):
         """What identifies each clip in a cache: its file's SHA-256, or that there is none."""
         return [_sha256(path) for path in self.paths]
+
+    def reader(self):
+        """What else a clip read here depends on: settings of the reading, and code."""
+        return [settings_of(self.read), code_of(self.read, load_audio, packages=READERS)]
 
 
 def _sha256(path):

@@ -20,10 +20,9 @@ from tqdm import tqdm
 from empdis_utils import media, places
 from empdis_utils.media import BadMediaError, require_bytes
 from empdis_utils.run import PACKAGES, SINGLE_THREAD
+from empdis_utils.source import SOURCES, code_of
 
-CODE = hashlib.sha256(
-    b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))
-).hexdigest()
+CODE = hashlib.sha256(b"".join(SOURCES.values())).hexdigest()
 CONNECT_S = 10.0  # seconds to wait for a scheduler, and for its first worker
 
 
@@ -113,7 +112,7 @@ def measure(clips, function, columns, *, title, n_jobs=1, progress=True, cache_d
     clips = list(clips)
     if cache_dir is not None:
         _make_folder(cache_dir)
-        key = [key, _code(function)]
+        key = [key, code_of(function, media, sys.modules[__name__], packages=media.READERS)]
     rows = parallel(
         (
             delayed(_row)(function, clip_id, path, arguments, cache_dir, key)
@@ -291,13 +290,6 @@ def _make_folder(cache_dir):
             f"The cache folder {cache_dir} cannot be made ({error.strerror}); name another with "
             "EMPDIS_CACHE, or pass cache_dir=None."
         ) from None
-
-
-def _code(function):
-    """SHA-256 of the modules that make a row: the function's own, `media` and this one."""
-    names = {getattr(function, "func", function).__module__, media.__name__, __name__}
-    files = [getattr(sys.modules[name], "__file__", None) for name in sorted(names)]
-    return [hashlib.sha256(Path(file).read_bytes()).hexdigest() for file in files if file]
 
 
 def _digest(path, arguments, key):

@@ -1,5 +1,7 @@
 """How often predictions are right: accuracy and F1 with their spread over seeds and recordings."""
 
+import re
+
 import numpy as np
 import pandas as pd
 from sklearn.metrics import f1_score
@@ -9,10 +11,18 @@ from . import stats
 
 def _predicted(predictions):
     """Predicted class of each row: the likeliest of p_0, p_1, …, or class 1 when p > 0.5."""
-    classes = [f"p_{k}" for k in range(predictions["y"].max() + 1) if f"p_{k}" in predictions]
+    classes = sorted(int(name[2:]) for name in predictions if re.fullmatch(r"p_\d+", name))
+    p = predictions[[f"p_{k}" for k in classes] or ["p"]].to_numpy()
+    if np.isnan(p).any():
+        raise ValueError(f"predictions: {np.isnan(p).any(axis=1).sum()} rows lack a probability")
     if classes:
-        return predictions[classes].to_numpy().argmax(axis=1)
-    return (predictions["p"] > 0.5).to_numpy(int)
+        return np.array(classes)[p.argmax(axis=1)]
+    if predictions["y"].max() > 1:
+        raise ValueError(
+            f"predictions: y goes up to {predictions['y'].max()}, but p is of class 1 alone; give "
+            "p_0, p_1, … for more than two classes"
+        )
+    return (p[:, 0] > 0.5).astype(int)
 
 
 def score_table(predictions, by=("inputs",), *, groups=None, n_boot=2000, seed=42):
@@ -39,7 +49,7 @@ def score_table(predictions, by=("inputs",), *, groups=None, n_boot=2000, seed=4
     Raises
     ------
     ValueError
-        No rows.
+        No rows; a row without a probability; more than two classes, but no p_0, p_1, ….
 
     Notes
     -----

@@ -12,7 +12,12 @@ import pandas as pd
 from scipy.stats import rankdata
 from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
+from sklearn.model_selection import (
+    GroupKFold,
+    GroupShuffleSplit,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+)
 
 from . import stats
 
@@ -169,6 +174,15 @@ def recording_baseline(manifest, train=("train",), test=("test",)):
     return table
 
 
+def _enough(y, n_folds):
+    largest = y.value_counts().max() if len(y) else 0
+    if largest < n_folds:
+        raise ValueError(
+            f"too few clips (n={len(y)}): the largest class has {largest} for {n_folds} folds; use "
+            "fewer folds"
+        )
+
+
 def crossfit_folds(manifest, n_folds=5, seed=42, groups="dialog_id"):
     """Assign every clip to one fold, stratified by label, recordings kept whole.
 
@@ -206,11 +220,7 @@ def crossfit_folds(manifest, n_folds=5, seed=42, groups="dialog_id"):
     if groups and units.nunique() < n_folds:
         n = units.nunique()
         raise ValueError(f"{n} value(s) of {groups} cannot fill {n_folds} folds: use fewer folds")
-    largest = rows["y"].value_counts().max() if len(rows) else 0
-    if largest < n_folds:
-        raise ValueError(
-            f"the largest class has {largest} clip(s) for {n_folds} folds: use fewer folds"
-        )
+    _enough(rows["y"], n_folds)
     splitter = (StratifiedGroupKFold if groups else StratifiedKFold)(
         n_splits=n_folds, shuffle=True, random_state=seed
     )
@@ -218,6 +228,45 @@ def crossfit_folds(manifest, n_folds=5, seed=42, groups="dialog_id"):
     for fold, (_, held_out) in enumerate(splitter.split(rows, rows["y"], units)):
         folds.iloc[held_out] = fold
     return folds.loc[manifest["clip_id"]]
+
+
+def hold_out_recordings(rows, groups, share, seed):
+    """Set whole recordings aside, for clips that choose the epoch.
+
+    Parameters
+    ----------
+    rows : int array
+        Row numbers of the clips to divide.
+    groups : array [n]
+        Recording of each clip, of all rows.
+    share : float
+        Of the recordings, not of the clips: where recordings differ in size, the share of the clips
+        is another one.
+    seed : int
+
+    Returns
+    -------
+    train, val : int array
+        Row numbers.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two recordings, or a share that leaves one side without any.
+
+    Notes
+    -----
+    scikit-learn's `GroupShuffleSplit`: of n recordings, ceil(share n) are set aside.
+    """
+    rows, n = np.asarray(rows), len(np.unique(np.asarray(groups)[rows]))
+    if n < 2 or not 0 < np.ceil(share * n) < n:
+        raise ValueError(
+            f"of {n} recording(s), a share of {share:g} cannot be set aside to choose the epoch "
+            "and leave any to train on: give more recordings, fewer folds or val_share=0"
+        )
+    split = GroupShuffleSplit(n_splits=1, test_size=share, random_state=seed)
+    train, val = next(split.split(rows, groups=np.asarray(groups)[rows]))
+    return rows[train], rows[val]
 
 
 def repeated_folds(manifest, n_folds=5, n_repeats=10, seed=42, groups="dialog_id"):
@@ -239,7 +288,7 @@ def repeated_folds(manifest, n_folds=5, n_repeats=10, seed=42, groups="dialog_id
     Raises
     ------
     ValueError
-        Missing columns, or fewer recordings than folds.
+        Missing columns, fewer recordings than folds, or no class with a clip for each fold.
 
     Notes
     -----
@@ -250,6 +299,7 @@ def repeated_folds(manifest, n_folds=5, n_repeats=10, seed=42, groups="dialog_id
     if groups and manifest[groups].nunique() < n_folds:
         n = manifest[groups].nunique()
         raise ValueError(f"{n} value(s) of {groups} cannot fill {n_folds} folds: use fewer folds")
+    _enough(manifest["y"], n_folds)
     units = manifest[groups] if groups else None
     folds = np.empty((n_repeats, len(manifest)), int)
     for repeat in range(n_repeats):

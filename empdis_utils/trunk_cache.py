@@ -5,6 +5,7 @@ appendix B.1). What is frozen gives the same activations in every epoch and for 
 runs once per clip; `finetune` starts from what enters the first trained layer.
 """
 
+import errno
 import hashlib
 import json
 from collections.abc import Sequence
@@ -15,15 +16,16 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 import torch
-import transformers
 from joblib import delayed
 from tqdm import tqdm
 
 from . import encoders
 from .disk_cache import DiskCache
 from .per_clip import parallel, require_seen
+from .source import code_of
 from .tail import Tail
 
+MODELS = ("torch", "transformers", "tokenizers")  # packages that run the encoders
 CLIPS_PER_TASK = {"text": 256, "audio": 32, "video": 32}
 
 
@@ -128,8 +130,9 @@ def cache_trunks(
     keys : sequence of str, optional
         What identifies each clip. Default: `items.keys()` (the SHA-256 of each file), or the texts.
     settings : dict, optional
-        Whatever else the items depend on (seconds, frames, rate); part of the files' identity,
-        as are encoder, weights, processor, layers and the versions of torch and transformers.
+        Whatever else the items depend on; part of the files' identity, as are the reader of
+        `media.Clips` with its settings (seconds, frames, rate), encoder, weights, configuration,
+        processor, layers, the code that reads and runs them, and the versions of its libraries.
     batch_size : int
         Most clips in one forward pass.
     trunk_dropout : bool
@@ -170,6 +173,8 @@ def cache_trunks(
         raise ValueError("A cache directory needs one key per item, to name its file.")
     disk = DiskCache(directory, limit_gb) if directory is not None else None
     choices = [n_layers, trunk_dropout, rescale_twice, precision, settings or {}]
+    if hasattr(items, "reader"):
+        choices += items.reader()
     trunks, stores, caches = {}, {}, {}
     for name, (model, processor) in loaded.items():
         tail = Tail(name, model, n_layers=n_layers, whole=trunk_dropout, head=head)
@@ -208,7 +213,10 @@ def cache_trunks(
     done = parallel(calls, n_jobs, shared=(trunks, items), return_as="generator")
     title = " and ".join(loaded)
     n_clips = sum(len(rows) for rows, _ in tasks)
-    with tqdm(total=n_clips, desc=f"{title} trunk", unit="clip", disable=not progress) as bar:
+    with (
+        tqdm(total=n_clips, desc=f"{title} trunk", unit="clip", disable=not progress) as bar,
+        fits_in_memory(title, "use a smaller batch_size, or fewer n_jobs"),
+    ):
         for (rows, _), (found, results) in zip(tasks, done, strict=True):
             if hasattr(items, "paths"):
                 require_seen([one for one, _ in found], [items.paths[i] for i in rows])
@@ -260,11 +268,14 @@ class _Trunk:
 
 @contextmanager
 def fits_in_memory(name, advice):
-    """Turn torch's and Python's ways to run out of memory into one sentence."""
+    """Turn every way to run out of memory into one sentence."""
     try:
         yield
-    except (MemoryError, RuntimeError) as error:  # torch's OutOfMemoryError is a RuntimeError
+    except (MemoryError, RuntimeError, OSError) as error:
+        # RuntimeErrors: torch's OutOfMemoryError, joblib's for a worker that was killed
         if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise
+        if isinstance(error, OSError) and error.errno != errno.ENOMEM:
             raise
         raise MemoryError(f"{name} does not fit into memory; {advice}.") from None
 
@@ -340,9 +351,10 @@ def _identity(name, model, processor, choices):
     if hasattr(processor, "to_json_string"):
         description = processor.to_json_string()
     else:
-        description = processor.backend_tokenizer.to_str()
-    versions = [torch.__version__, transformers.__version__]
-    facts = [name, choices, description, versions]
+        description = [processor.backend_tokenizer.to_str(), processor.model_max_length]
+    config = {k: v for k, v in model.config.to_dict().items() if k != "_name_or_path"}
+    code = code_of(encoders, _trunk, packages=MODELS)
+    facts = [name, choices, description, config, code]
     digest.update(json.dumps(facts, sort_keys=True, default=str).encode())
     for key, value in sorted(model.state_dict().items()):
         if key not in model.new_parameters:

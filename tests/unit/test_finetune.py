@@ -1,11 +1,16 @@
 """Oracles: training the full transformers model, retraining, and a run that was not killed."""
 
+import contextlib
 import copy
+import errno
+import inspect
+import json
 import os
 import signal
 import subprocess
 import sys
 import types
+from functools import partial
 from pathlib import Path
 
 import huggingface_hub.constants
@@ -27,6 +32,7 @@ from empdis_utils import (
     run,
     splits,
     tables,
+    tail,
     trunk_cache,
 )
 
@@ -227,6 +233,27 @@ def test_memory_that_runs_out_is_one_sentence(cache, monkeypatch):
             raise RuntimeError("shapes do not match")
 
 
+def killed(_cache):
+    os.kill(os.getpid(), signal.SIGKILL)  # as the system does when memory is short
+
+
+def test_a_worker_killed_for_its_memory_is_one_sentence(cache):
+    fits = [finetune.delayed(killed)() for _ in range(2)]
+    with pytest.raises(MemoryError, match="^roberta does not fit into memory; use accumulate"):
+        finetune._side_by_side(cache, fits, 2, 2, False)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), OSError(errno.ENOMEM, "Cannot allocate memory")])
+def test_weights_that_do_not_fit_are_one_sentence(error, fixture_corpus, monkeypatch):
+    def too_large(*_, **__):
+        raise error
+
+    monkeypatch.setattr(encoders, "load", too_large)
+    study = finetune.study(fixture_corpus, fixture_corpus.manifest, TINY, ["release"])
+    with pytest.raises(MemoryError, match="^roberta does not fit into memory; free some"):
+        next(study)
+
+
 def test_peak_memory_is_what_was_held_at_most():
     """Oracle: psutil's resident memory while the peak is being made."""
     held = psutil.Process().memory_info().rss / 2**20
@@ -293,7 +320,7 @@ def test_a_fit_that_was_killed_goes_on_to_the_same_bytes(tmp_path, monkeypatch):
     assert read.cost == resumed.cost and resumed.cost["cpu_s"] > 0
 
 
-def test_a_fit_is_read_only_if_nothing_it_depends_on_has_changed(tmp_path, monkeypatch):
+def test_a_fit_is_read_only_if_nothing_it_depends_on_has_changed(tmp_path, edited):
     cache = cached("roberta", clips("text", 8), directory=tmp_path)
     y, how = np.arange(8) % 2, dict(seed=1, epochs=1, learning_rate=1e-3)
 
@@ -308,9 +335,13 @@ def test_a_fit_is_read_only_if_nothing_it_depends_on_has_changed(tmp_path, monke
     assert kept(y=1 - y) == 5
     assert kept(y=np.r_[y[:6], 1, 1]) == 5  # labels of clips that are only predicted
     assert kept(cache=cached("roberta", clips("text", 7), directory=tmp_path)) == 6
-    monkeypatch.setattr(finetune, "_code", lambda: "other code")
+    edited(finetune, "weights of the epoch", "those of the epoch")  # a docstring
+    assert kept() == 6
+    edited(finetune, "fused=True", "fused=False")
     assert kept() == 7
-    assert kept(resume=False, seed=9) == 7
+    edited(tail, "pad_sequence(values, batch_first=True)", "pad_sequence(values)")
+    assert kept() == 8
+    assert kept(resume=False, seed=9) == 8
 
 
 LAUNCHED = """
@@ -451,6 +482,10 @@ def test_a_recording_in_two_folds_is_an_error(cache):
         finetune.crossfit(
             cache, Y, [str(i) for i in range(24)], [0, 1] * 12, groups=["A"] * 24, n_jobs=1
         )
+    ids, pair = [f"c{i}" for i in range(24)], np.repeat(["a", "b"], 12)
+    how = dict(groups=pair, seeds=(1,), n_jobs=1, progress=False, epochs=1)
+    with pytest.raises(ValueError, match="of 1 recording.s., a share of 0.2 cannot be set aside"):
+        finetune.crossfit(cache, Y, ids, np.repeat([0, 1], 12), **how)
 
 
 # A whole study
@@ -492,6 +527,25 @@ def test_a_study_equals_its_parts(fixture_corpus, tmp_path):
         next(finetune.study(fixture_corpus, manifest, asked, ["relase"]))
 
 
+def test_a_study_of_shorter_sound_is_another_study(fixture_corpus, tmp_path, monkeypatch):
+    """Reading 0.5 s after 10 s once gave the activations and the fits of 10 s."""
+    manifest = fixture_corpus.manifest.iloc[::8].reset_index(drop=True)
+    asked, how = {"hubert": TINY["hubert"]}, dict(seeds=(1,), epochs=1, progress=False)
+
+    def p(directory):
+        found = finetune.study(
+            fixture_corpus, manifest, asked, ["crossfit"], n_folds=2, directory=directory, **how
+        )
+        ((_, _, fits),) = found
+        return fits["crossfit"].predictions["p"].to_numpy()
+
+    long = p(tmp_path)
+    monkeypatch.setattr(media, "load_audio", partial(media.load_audio, max_s=0.5))
+    short = p(tmp_path)
+    np.testing.assert_array_equal(short, p(None))
+    assert np.abs(short - long).max() > 1e-6
+
+
 def test_encoders_without_inputs_are_left_out(fixture_corpus):
     manifest = fixture_corpus.manifest.iloc[:20].assign(video_path=None, transcript="")
     assert finetune.inputs_of(fixture_corpus, manifest, "video") is None
@@ -513,23 +567,56 @@ def test_what_is_lacking_is_named(fixture_corpus, monkeypatch):
 
 def test_the_fits_of_a_chapter_are_found_by_it(fixture_corpus, tmp_path, monkeypatch, capsys):
     """The command that `accelerate launch` starts, with the chapter's own parameters."""
-    parameters = run.notebook_parameters("02_unimodal")
     given = {"corpus": "fixture", "encoders": {"roberta": TINY["roberta"]}, "epochs": 1}
     given |= {"protocols": ["release"], "n_seeds": 2, "cache_dir": str(tmp_path / "cache")}
+    given |= {"dropout_encoder": "roberta"}
     monkeypatch.setattr(run, "chapter_parameters", lambda profile, chapter: given)
     manifest = fixture_corpus.manifest.iloc[::4].reset_index(drop=True)
     tables.write(manifest, tmp_path / "runs" / "any" / "artifacts", "manifest")
     finetune.main(["any", "--runs", str(tmp_path / "runs")])
-    assert "roberta release: 2 fits are in the cache" in capsys.readouterr().out
+    assert capsys.readouterr().out.count("roberta release: 2 fits are in the cache") == 2
     monkeypatch.setattr(finetune._Fit, "train_epoch", None)  # nothing trains again
-    ((_, _, fits),) = finetune.study(
-        fixture_corpus, manifest, given["encoders"], ["release"], seeds=(42, 43),
-        n_folds=parameters["n_folds"], fold_seed=parameters["seed"], directory=given["cache_dir"],
-        progress=False, **{key: (parameters | given)[key] for key in finetune.TRAINING},
-    )  # fmt: skip
-    assert len(fits["release"].cost) == 2
+    for asked in finetune.chapter_studies(run.notebook_parameters("02_unimodal") | given):
+        ((_, _, fits),) = finetune.study(fixture_corpus, manifest, **asked, progress=False)
+        assert len(fits["release"].cost) == 2
     with pytest.raises(SystemExit, match="no table 'manifest'"):
         finetune.main(["any", "--runs", str(tmp_path)])
+
+
+PROFILES = (run.NOTEBOOKS / "profiles").glob("*.yaml")
+WITH_02 = [path.stem for path in PROFILES if "02_unimodal" in path.read_text()]
+
+
+@pytest.mark.parametrize("profile", sorted(WITH_02))
+@pytest.mark.parametrize("more", [{}, {"precision": "fp16"}, {"trunk_dropout": True}], ids=str)
+def test_what_is_launched_is_what_the_chapter_asks_for(profile, more, monkeypatch):
+    """Oracle: the cells of the chapter itself. Else its fits would not be found."""
+    chapter, original, calls = "02_unimodal", finetune.study, []
+    given = run.chapter_parameters(profile, chapter) | more
+    chosen = run.notebook_parameters(chapter) | given
+
+    def note(*words, **names):
+        bound = inspect.signature(original).bind(*words, **names)
+        bound.apply_defaults()
+        bound = bound.arguments
+        calls.append({k: v for k, v in bound.items() if k not in ("n_jobs", "progress")})
+        return [("", None, {})]
+
+    monkeypatch.setattr(finetune, "study", note)
+    monkeypatch.setattr(run, "chapter_parameters", lambda *_: given)
+    monkeypatch.setattr(tables, "read", lambda *_: "manifest")
+    monkeypatch.setattr(corpora, "load", lambda _: "corpus")
+    finetune.main([profile])
+    launched, calls = calls, []
+    cells = json.loads((run.NOTEBOOKS / f"{chapter}.ipynb").read_text())["cells"]
+    cells = ["".join(cell["source"]) for cell in cells if "finetune.study" in str(cell["source"])]
+    here = chosen | {"finetune": finetune, "data": "corpus", "manifest": "manifest"}
+    with contextlib.suppress(StopIteration):  # no fits to look at after the second call
+        for cell in cells:
+            exec(cell, here)
+    assert launched == calls and len(calls) == 1 + bool(
+        chosen["dropout_encoder"] and not chosen["trunk_dropout"]
+    )
 
 
 # The tiny checkpoints on the synthetic corpus

@@ -579,7 +579,7 @@ def test_fit_refuses_options_that_cannot_be(options, message):
         ({"subsets": [("text", "smell")]}, "subsets name"),
         ({"keep": ("train",)}, "keep names"),
         ({"keep": ("val",), "val_share": 0}, "leaves no validation clips"),
-        ({"folds": np.arange(150) // 75, "groups": (np.arange(150) // 75).astype(str)}, "one rec"),
+        ({"folds": np.arange(150) // 75, "groups": (np.arange(150) // 75).astype(str)}, "of 1 rec"),
     ],
 )
 def test_crossfit_refuses_what_would_leak_or_miscount(change, message):
@@ -587,6 +587,15 @@ def test_crossfit_refuses_what_would_leak_or_miscount(change, message):
     arguments = {"clip_id": clip_id, "folds": folds, "groups": groups} | change
     with pytest.raises(ValueError, match=message):
         fusion.crossfit(emb, y, **arguments, **QUIET)
+
+
+def test_a_release_without_validation_keeps_the_last_epoch():
+    emb, y, clip_id, *_ = synthetic()
+    split = np.repeat(["train", "test"], [100, 50])
+    used = {"text": emb["text"]}
+    out, _ = fusion.release(used, y, clip_id, split, seeds=(5,), keep=("test",), **QUIET)
+    fitted = fit(used, y, train=np.arange(100), recipe=SMALL, seed=5)
+    np.testing.assert_array_equal(out["p"], predict(fitted, {"text": emb["text"][100:]}).p)
 
 
 def test_release_and_predict_refuse_what_does_not_fit():

@@ -55,6 +55,24 @@ def test_more_classes_use_the_likeliest():
     assert scores.score_table(frame)["accuracy"].item() == pytest.approx(2 / 3)
 
 
+@pytest.mark.parametrize("y", [[0, 1, 1], [0, 1, 2]])
+def test_a_class_that_is_predicted_counts_whether_y_has_it_or_not(y):
+    """Oracle: scikit-learn on the likeliest of all classes."""
+    p = np.array([[0.1, 0.2, 0.7], [0.0, 0.4, 0.6], [0.1, 0.8, 0.1]])
+    frame = pd.DataFrame(p, columns=["p_0", "p_1", "p_2"])
+    frame = frame.assign(clip_id=list("abc"), inputs="text", seed=0, y=y, p=p[:, 1])
+    row = scores.score_table(frame).iloc[0]
+    assert row["accuracy"] == accuracy_score(y, p.argmax(axis=1))
+    assert row["f1_weighted"] == f1_score(y, p.argmax(axis=1), average="weighted")
+
+
+def test_a_third_class_that_p_knows_nothing_of_is_an_error(predictions):
+    with pytest.raises(ValueError, match="y goes up to 2, but p is of class 1 alone; give p_0"):
+        scores.score_table(predictions.assign(y=2))
+    with pytest.raises(ValueError, match="160 rows lack a probability"):
+        scores.score_table(predictions.assign(p=predictions["p"].where(predictions["seed"] > 2)))
+
+
 def test_one_seed_has_no_spread(predictions):
     table = scores.score_table(predictions.query("seed == 1"))
     assert table["sd_seeds"].isna().all()

@@ -194,7 +194,7 @@ def test_grouped_folds_are_stratified_when_recordings_allow():
 def test_folds_say_why_they_cannot_be_made():
     with pytest.raises(ValueError, match=r"4 value\(s\) of dialog_id cannot fill 5 folds"):
         splits.crossfit_folds(SMALL)
-    with pytest.raises(ValueError, match="largest class has 6 clip.* for 7 folds"):
+    with pytest.raises(ValueError, match="largest class has 6 for 7 folds"):
         splits.crossfit_folds(SMALL, n_folds=7, groups=None)
     with pytest.raises(ValueError, match="at least 2"):
         splits.crossfit_folds(SMALL, n_folds=1)
@@ -202,6 +202,35 @@ def test_folds_say_why_they_cannot_be_made():
         splits.crossfit_folds(SMALL.assign(clip_id="c"), n_folds=2)
     with pytest.raises(ValueError, match="lacks column.*speaker"):
         splits.crossfit_folds(SMALL, groups="speaker")
+
+
+@pytest.mark.parametrize("make", [splits.crossfit_folds, splits.repeated_folds])
+def test_three_clips_are_too_few_in_words(make):
+    """Not in scikit-learn's words about `n_splits`."""
+    three = SMALL.head(3).assign(y=[0, 1, 0])
+    with pytest.raises(
+        ValueError, match=r"^too few clips \(n=3\): the largest class has 2 for 3 folds"
+    ):
+        make(three, n_folds=3, groups=None)
+
+
+def test_a_share_of_recordings_is_set_aside_whatever_their_size():
+    """Oracle: one recording in five by count, though the first holds half of all clips."""
+    groups = np.array(["large"] * 40 + [f"r{i // 10}" for i in range(40)])
+    for seed in range(10):
+        train, val = splits.hold_out_recordings(np.arange(80), groups, 0.2, seed)
+        assert len(set(groups[val])) == 1 and not set(groups[val]) & set(groups[train])
+        np.testing.assert_array_equal(np.sort(np.r_[train, val]), np.arange(80))
+        assert len(val) == (40 if groups[val][0] == "large" else 10)
+    train, val = splits.hold_out_recordings(np.arange(40, 80), groups, 0.5, 0)
+    assert len(set(groups[val])) == 2 and min(train.min(), val.min()) >= 40
+
+
+@pytest.mark.parametrize(("rows", "share"), [(range(40), 0.2), (range(80), 1.0)])
+def test_nothing_to_set_aside_is_said(rows, share):
+    groups = np.array(["large"] * 40 + [f"r{i // 10}" for i in range(40)])
+    with pytest.raises(ValueError, match="recording.s., .* cannot be set aside .* val_share=0"):
+        splits.hold_out_recordings(rows, groups, share, 1)
 
 
 def test_published_splits():

@@ -1,14 +1,18 @@
 """Oracles: activations in memory, the clips' own bytes, and counts of what is read."""
 
+import json
+import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import safetensors.torch
 import torch
 from tiny_encoders import CHECKPOINTS, SENTENCES, cached, clips, shaken
 
-from empdis_utils import encoders, finetune, media, trunk_cache
+from empdis_utils import corpora, encoders, finetune, media, trunk_cache
 
 BROKEN = Path(__file__).parents[1] / "fixture" / "broken"
 
@@ -69,6 +73,72 @@ def test_anything_the_activations_depend_on_makes_new_files(tmp_path):
     with torch.no_grad():  # the head is drawn by the seed; the trunk does not see it
         model.classifier.dense.weight += 1
     assert run(model) == 0
+
+
+def n_folders(directory):
+    return len(list((directory / "trunk").iterdir()))
+
+
+def test_how_clips_are_read_makes_new_files(tmp_path):
+    """Reading 1 s of sound after 10 s once returned the activations of 10 s."""
+    sound, model = next(corpora.FIXTURE.rglob("*.flac")), shaken("hubert")
+    lengths = []
+    for read in (media.load_audio, partial(media.load_audio, max_s=1.0)):
+        items = media.Clips([sound], read)
+        cache = cached("hubert", items, model, directory=tmp_path)
+        assert torch.equal(
+            cache.clips[0]["hidden"], cached("hubert", items, model).clips[0]["hidden"]
+        )
+        lengths.append(cache.lengths[0])
+    assert lengths[1] < lengths[0] and n_folders(tmp_path) == 2
+
+
+def test_code_that_reads_or_runs_makes_new_files_and_prose_does_not(tmp_path, edited):
+    model, clip = shaken("hubert"), next(corpora.FIXTURE.rglob("*.flac"))
+
+    def made():
+        before = n_folders(tmp_path) if (tmp_path / "trunk").exists() else 0
+        cached("hubert", media.Clips([clip], media.load_audio), model, directory=tmp_path)
+        return n_folders(tmp_path) - before
+
+    assert [made(), made()] == [1, 0]
+    edited(media, "Never raises for bad media", "Bad media become a status")
+    assert made() == 0
+    edited(media, "sound / peak if normalise", "sound / 2 if normalise")
+    assert made() == 1
+    edited(encoders, "return_attention_mask=True", "return_attention_mask=False")
+    assert made() == 1
+    edited(trunk_cache, "return caught[0].float()", "return caught[0].double().float()")
+    assert made() == 1
+
+
+def test_a_file_or_weights_changed_in_place_are_seen(tmp_path):
+    clip, folder = tmp_path / "clip.flac", tmp_path / "checkpoint"
+    one, two = sorted(corpora.FIXTURE.rglob("*.flac"))[:2]
+    shutil.copytree(CHECKPOINTS / "hubert", folder)
+
+    def first():
+        items = media.Clips([clip], media.load_audio)
+        cache = cached("hubert", items, encoders.load("hubert", folder), directory=tmp_path / "c")
+        fresh = cached("hubert", items, encoders.load("hubert", folder))
+        assert torch.equal(cache.clips[0]["hidden"], fresh.clips[0]["hidden"])
+        return cache.identity
+
+    found = []
+    for source in (one, two):
+        shutil.copy(source, clip)
+        found.append(first())
+    weights = safetensors.torch.load_file(folder / "model.safetensors")
+    name = next(name for name in weights if "layers.0" in name)
+    weights[name] = weights[name] + 1
+    safetensors.torch.save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    found.append(first())
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"hidden_dropout": 0.4}))
+    found.append(first())
+    shutil.move(folder, tmp_path / "moved")  # where they are does not count
+    folder = tmp_path / "moved"
+    assert len(set(found)) == 4 and first() == found[-1]
 
 
 def test_a_killed_run_resumes_to_the_same_bytes(tmp_path, monkeypatch):
