@@ -18,7 +18,7 @@ import pooch
 from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
-from empdis_utils import media
+from empdis_utils import disk_cache, media
 from empdis_utils.media import BadMediaError, require_bytes
 from empdis_utils.run import PACKAGES, SINGLE_THREAD
 
@@ -280,9 +280,11 @@ def _row(function, clip_id, path, arguments, cache_dir, key):
         if cache_dir is None:
             return row | function(path, *arguments)
         stored = Path(cache_dir) / f"{_digest(path, arguments, key)}.json"
-        if not stored.is_file():
-            _write(function(path, *arguments), stored)
-        return row | json.loads(stored.read_text())
+        found = disk_cache.read_json(stored)
+        if found is None:
+            disk_cache.write_json(stored, function(path, *arguments))
+            found = disk_cache.read_json(stored)
+        return row | found
     except BadMediaError as bad:
         return row | {"status": bad.status, "reason": bad.reason}
 
@@ -309,9 +311,3 @@ def _digest(path, arguments, key):
         content = hashlib.file_digest(file, "sha256").hexdigest()
     settings = json.dumps([content, path.suffix, arguments, key], sort_keys=True, default=str)
     return hashlib.sha256(settings.encode()).hexdigest()
-
-
-def _write(row, stored):
-    aside = stored.with_suffix(f".{os.getpid()}.tmp")
-    aside.write_text(json.dumps(row))
-    aside.replace(stored)

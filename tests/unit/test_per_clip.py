@@ -1,7 +1,6 @@
 """Oracle: the function measured with, called directly and counted."""
 
 import functools
-import json
 import os
 import signal
 import socket
@@ -19,7 +18,7 @@ import pytest
 import threadpoolctl
 from joblib import delayed
 
-from empdis_utils import acoustics, corpora, per_clip
+from empdis_utils import acoustics, corpora, disk_cache, per_clip
 
 COLUMNS = {"size": "Int64"}
 
@@ -77,7 +76,28 @@ def test_cache_is_used_until_the_file_the_arguments_or_the_key_change(clips, tmp
     path.write_bytes(b"12345")
     assert run() == 5 and calls(path) == 4
     stored = list((tmp_path / "cache").iterdir())
-    assert len(stored) == 4 and all(json.loads(f.read_text())["status"] == "ok" for f in stored)
+    rows = [disk_cache.read_json(file) for file in stored]
+    assert len(rows) == 4 and all(row["status"] == "ok" for row in rows)
+
+
+@pytest.mark.parametrize("change", [lambda text: text[:-5], lambda text: text.replace("4", "12")])
+def test_a_damaged_cache_entry_is_measured_again_and_one_line_says_so(
+    clips, tmp_path, capsys, change
+):
+    """A number changed by hand went unnoticed; a cut entry was a bare JSONDecodeError."""
+    path = dict(clips)["d"]
+
+    def run():
+        cached = {"progress": False, "cache_dir": tmp_path / "cache"}
+        return per_clip.measure([("d", path)], size, COLUMNS, title="size", **cached)["size"][0]
+
+    assert run() == 4
+    (stored,) = (tmp_path / "cache").iterdir()
+    stored.write_text(change(stored.read_text()))
+    assert run() == 4 and calls(path) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and stored.name in said and "it is made anew" in said
+    assert run() == 4 and calls(path) == 2 and not capsys.readouterr().err
 
 
 def test_cache_is_left_aside_when_the_code_changes(clips, tmp_path, monkeypatch):
