@@ -27,7 +27,7 @@ MAX_RATE = 768_000  # Hz; the highest that recorders offer
 MAX_CHANNELS = 64  # the most that FFmpeg mixes
 MAX_SAMPLES = 120_000_000  # all channels; ten minutes at 96 kHz stereo, 1 GB as float64
 MAX_PEAK = 2.0**31  # floats may hold 32-bit integers unscaled; beyond that it is no recording
-MAX_PIXELS = 4096 * 2304  # 4K with a margin; sixteen such frames take 0.45 GB
+MAX_PIXELS = 4096 * 4096  # 4K of any shape; sixteen such frames take 0.8 GB
 MIN_SIDE = 16  # pixels; encoders scale the shorter side up to 224
 MAX_ASPECT = 10  # longer to shorter side; the widest film has 2.76
 MAX_FPS = 1_000  # frames per second looked at; slow motion has 960
@@ -295,7 +295,10 @@ def open_container(path, max_pixels=MAX_PIXELS):
     try:
         return av.open(str(path), options=options)
     except (av.FFmpegError, OSError, ValueError) as error:
-        reason = f"{path.name} is not a media file that can be opened: {_message(error)}."
+        why = _message(error)
+        if isinstance(error, av.error.ArgumentError):  # what FFmpeg says of other formats
+            why = "its format is none that people record sound or video in"
+        reason = f"{path.name} is not a media file that can be opened: {why}."
         raise BadMediaError("unreadable", reason) from None
 
 
@@ -334,6 +337,9 @@ def video_stream(container, path, max_pixels=MAX_PIXELS):
     codec.options = {"max_pixels": str(max_pixels)}  # also for a size that changes midway
     small, large = sorted((codec.width, codec.height))
     about = f"The frames of {path.name} have {codec.width} x {codec.height} pixels"
+    if small == 0:  # what the decoder says of a size that it refused
+        reason = f"The frames of {path.name} have no size, or more than {max_pixels:,} pixels."
+        raise BadMediaError("out_of_range", reason)
     if small * large > max_pixels:
         raise BadMediaError("out_of_range", f"{about}; at most {max_pixels:,} are decoded.")
     if small < MIN_SIDE:

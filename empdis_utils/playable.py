@@ -59,8 +59,12 @@ def mp4(video=None, sound=None, bit_rate=None, max_s=MAX_CLIP_S):
         sources = [(*one, opened.enter_context(open_container(one[1]))) for one in wanted]
         with av.open(buffer, "w", format="mp4", options={"fflags": "+bitexact"}) as out:
             tracks = [_track(out, source, bit_rate, max_s) for source in sources]
-            for packets in tracks:
-                out.mux(list(packets))
+            for (kind, path, _), packets in zip(sources, tracks, strict=True):
+                packets = list(packets)
+                if not packets:
+                    what = "frames" if kind == "video" else "sound samples"
+                    raise BadMediaError("empty", f"{path.name} has a header but no {what}.")
+                out.mux(packets)
     return buffer.getvalue()
 
 
@@ -86,13 +90,17 @@ def _track(out, source, bit_rate, max_s):
 
 
 def _copied(container, source, target, max_s, path):
-    first = None
+    first, decodes = None, False
     for packet in container.demux(source):
+        with contextlib.suppress(av.FFmpegError):
+            decodes = decodes or bool(packet.decode())
         if packet.dts is not None:
             first = packet.dts if first is None else first
             require_length(float((packet.dts - first) * packet.time_base), max_s, path)
             packet.stream = target
             yield packet
+    if first is not None and not decodes:
+        raise BadMediaError("unreadable", f"Nothing of the {source.type} of {path.name} decodes.")
 
 
 def _encoded(container, source, target, max_s, path):
