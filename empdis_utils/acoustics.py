@@ -4,16 +4,13 @@ import warnings
 from dataclasses import asdict, dataclass
 from functools import partial
 
-import av
 import numpy as np
 import parselmouth
-import soundfile
 from parselmouth.praat import call
 from scipy.signal import find_peaks
 
 from empdis_utils import per_clip
-from empdis_utils.media import open_container
-from empdis_utils.per_clip import BadMediaError
+from empdis_utils.media import MAX_CLIP_S, BadMediaError, read_sound
 
 FEATURES = (
     "mean_pitch",
@@ -77,6 +74,7 @@ def extract(
     *,
     root=None,
     rate_unit="tokens",
+    max_s=MAX_CLIP_S,
     n_jobs=1,
     progress=True,
     cache_dir=None,
@@ -98,6 +96,8 @@ def extract(
     rate_unit : {"tokens", "syllables"}
         What `speaking_rate` counts: `n_tokens` of the manifest (else words of `transcript`), or
         syllable nuclei found in the sound.
+    max_s : float
+        A sound that lasts longer is not measured: it is no clip. Praat's memory grows with it.
     n_jobs : int
         Processes; see `per_clip.parallel`.
     progress : bool
@@ -113,7 +113,8 @@ def extract(
         (dB); speaking_rate (per second of speech: Praat's sounding intervals); status; reason. A
         feature that cannot be had is missing. Status is "ok", "unvoiced" (no pitch, jitter and
         shimmer), "too_short" (for at least one of Praat's windows), "silent" (all samples equal),
-        or that of a file that cannot be read: "missing", "empty", "unreadable", "no_audio".
+        or that of a file that cannot be measured: "missing", "empty", "unreadable", "no_audio",
+        "too_long", "out_of_range" (see `media`), "failed" (an unexpected error, which it names).
         `reason` explains it, and under "ok" holds remarks.
 
     Raises
@@ -134,13 +135,14 @@ def extract(
     clips = per_clip.listed(manifest, "audio_path", root)
     return per_clip.measure(
         zip(clips["clip_id"], clips["audio_path"], _token_counts(clips), strict=True),
-        partial(_clip_features, settings=settings, rate_unit=rate_unit),
+        partial(_clip_features, settings=settings, rate_unit=rate_unit, max_s=max_s),
         dict.fromkeys(FEATURES, float),
         title="acoustics",
         n_jobs=n_jobs,
         progress=progress,
         cache_dir=cache_dir,
-        key=asdict(settings) | {"rate_unit": rate_unit, "parselmouth": parselmouth.__version__},
+        key=asdict(settings)
+        | {"rate_unit": rate_unit, "max_s": max_s, "parselmouth": parselmouth.__version__},
     )
 
 
@@ -163,8 +165,8 @@ def _token_counts(clips):
     return [np.nan] * len(clips)
 
 
-def _clip_features(path, n_tokens, settings, rate_unit):
-    samples, rate = _read(path)
+def _clip_features(path, n_tokens, settings, rate_unit, max_s=MAX_CLIP_S):
+    samples, rate = read_sound(path, max_s, "float64", whole=True)
     if np.ptp(samples, axis=1).max() == 0:
         reason = f"{path.name} is silent: all its samples are {samples.flat[0]:g}."
         raise BadMediaError("silent", reason)
@@ -183,40 +185,6 @@ def _clip_features(path, n_tokens, settings, rate_unit):
     return features | {"status": status, "reason": " ".join(dict.fromkeys(remarks))}
 
 
-def _read(path):
-    """Samples, float64 [channels, n], and their rate in Hz; nothing resampled, mixed or scaled."""
-    try:
-        samples, rate = soundfile.read(path, dtype="float64", always_2d=True)
-        samples = samples.T
-    except (soundfile.LibsndfileError, OSError):
-        samples, rate = _demux(path)
-    if not samples.shape[1]:
-        raise BadMediaError("empty", f"{path.name} has a header but no sound samples.")
-    if not np.isfinite(samples).all():
-        raise BadMediaError("unreadable", f"{path.name} holds samples that are not numbers.")
-    return samples, rate
-
-
-def _demux(path):
-    """Sound of a container, as `_read`. What decodes before an error is kept."""
-    blocks, error = [], None
-    with open_container(path) as container:
-        if not container.streams.audio:
-            raise BadMediaError("no_audio", f"{path.name} has no audio stream.")
-        stream = container.streams.audio[0]
-        planar = av.AudioResampler("dblp", stream.layout, stream.rate)
-        try:
-            for frame in container.decode(stream):
-                blocks += [block.to_ndarray() for block in planar.resample(frame)]
-        except av.FFmpegError as broken:
-            error = broken.strerror
-        if error and not blocks:
-            reason = f"The audio of {path.name} cannot be decoded: {error}."
-            raise BadMediaError("unreadable", reason)
-        rate = stream.rate
-    return np.concatenate(blocks, axis=1) if blocks else np.zeros((1, 0)), rate
-
-
 def _features(sound, n_tokens, settings, rate_unit):
     """Features of one sound, its status, and remarks."""
     analyses, remarks = {}, []
@@ -224,6 +192,8 @@ def _features(sound, n_tokens, settings, rate_unit):
         try:
             analyses[name] = command(sound, settings)
         except parselmouth.PraatError as error:
+            if "memory" in str(error):
+                raise MemoryError(_first_sentence(error)) from None
             remarks.append(f"too short for {name}: {_first_sentence(error)}")
     status = "too_short" if remarks else "ok"
     features = {}

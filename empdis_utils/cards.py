@@ -5,11 +5,12 @@ A card holds its own media, so a page of cards needs no other file. Words of the
 
 import html
 import io
+from pathlib import Path
 
 from PIL import Image
 
 from empdis_utils import playable, style
-from empdis_utils.media import BadMediaError, load_frames
+from empdis_utils.media import BadMediaError, load_frames, one_clip
 
 SHAPES = {"o": "circle", "X": "cross", "^": "triangle", "s": "square"}
 GLYPHS = {"o": "●", "X": "✖", "^": "▲", "s": "■"}
@@ -150,8 +151,10 @@ def _media(corpus, clip, words, max_bytes):
     """Frames, sound and video as HTML, within `max_bytes`; a sentence for what is not there."""
     if corpus.root is None:
         return "<p><em>This copy has no sound or picture of this corpus.</em></p>"
-    paths = {c: _inside(corpus.root, clip[c]) for c in ("video_path", "audio_path")}
-    video, audio = paths["video_path"], paths["audio_path"]
+    try:
+        video, audio = (_inside(corpus.root, clip[c]) for c in ("video_path", "audio_path"))
+    except BadMediaError as bad:
+        return f"<p><em>{html.escape(bad.reason)}</em></p>"
     if video is None and audio is None:
         return "<p><em>This clip has no media.</em></p>"
     made, notes = {}, []
@@ -164,7 +167,8 @@ def _media(corpus, clip, words, max_bytes):
             notes.append(f"No {part}.")
             continue
         try:
-            found = make()
+            with one_clip(path):
+                found = make()
         except BadMediaError as bad:
             notes.append(f"No {part}: {bad}")
             continue
@@ -177,11 +181,19 @@ def _media(corpus, clip, words, max_bytes):
 
 
 def _inside(root, value):
-    """The full path of a media file, or None where there is none or it leaves the corpus."""
+    """The full path of a media file; None where none is named.
+
+    A link that leads out of the corpus may be measured, but it is not put on a page: a corpus from
+    elsewhere must not publish the files of who reads it.
+    """
     if not isinstance(value, str):
         return None
-    target = (root / value).resolve()
-    return target if target.is_relative_to(root.resolve()) else None
+    with one_clip(value):
+        target = (root / value).resolve()
+        if not target.is_relative_to(root.resolve()):
+            reason = f"Not shown: {Path(value).name} leads to a file outside the corpus folder."
+            raise BadMediaError("outside", reason)
+        return target
 
 
 def _frames_html(path, words):

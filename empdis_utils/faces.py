@@ -1,8 +1,11 @@
 """Facial action units of clips: how often each is shown, and how strongly, from three sources."""
 
 import contextlib
+import csv
 import functools
+import itertools
 import os
+import re
 import tempfile
 from importlib.metadata import version
 from pathlib import Path
@@ -13,8 +16,16 @@ import pandas as pd
 import pooch
 
 from empdis_utils import downloads, per_clip, places
-from empdis_utils.media import open_container
-from empdis_utils.per_clip import BadMediaError
+from empdis_utils.media import (
+    MAX_CLIP_S,
+    MAX_FPS,
+    MAX_PIXELS,
+    BadMediaError,
+    duration,
+    open_container,
+    require_length,
+    video_stream,
+)
 
 ACTION_UNITS = {
     "AU01": "Inner Brow Raiser",
@@ -85,6 +96,8 @@ def extract(
     openface_dir=None,
     max_side=1280,
     max_faces=4,
+    max_s=MAX_CLIP_S,
+    max_pixels=MAX_PIXELS,
     n_jobs=1,
     progress=True,
     cache_dir=None,
@@ -120,6 +133,10 @@ def extract(
         Larger frames are scaled down to this many pixels on the longer side.
     max_faces : int
         Most faces looked for in a frame (mediapipe).
+    max_s : float
+        A video that lasts longer is not measured: it is no clip.
+    max_pixels : int
+        Of one frame, before it is scaled down. Videos with larger ones are not decoded.
     n_jobs : int
         Processes; see `per_clip.parallel`.
     progress : bool
@@ -135,8 +152,9 @@ def extract(
         MediaPipe `proxy_AUxx` (0-1) and `proxy_AUxx_rate`; n_frames; n_faces_max; face_found (share
         of frames with a face); status; reason. What a source does not have is missing: OpenFace's
         AU28 intensity, MediaPipe's AU06 and AU09. py-feat's AU43 stands for AU45. Status is "ok",
-        "no_face", or that of a file that cannot be read: "missing", "empty", "unreadable",
-        "no_video".
+        "no_face", or that of a file that cannot be measured: "missing", "empty", "unreadable",
+        "no_video", "too_long", "out_of_range" (see `media`; or a number of OpenFace's that it does
+        not write), "failed" (an unexpected error, which it names).
 
     Raises
     ------
@@ -161,6 +179,7 @@ def extract(
     if source != "openface":
         threshold = THRESHOLD[source] if threshold is None else threshold
         settings |= {"threshold": threshold, "fps": fps, "max_side": max_side}
+        settings |= {"max_s": max_s, "max_pixels": max_pixels}
     if source == "mediapipe":
         settings |= {"model": str(model or find_model()), "max_faces": max_faces}
         with _landmarker(settings["model"], max_faces, confidence):
@@ -263,16 +282,19 @@ def _face_table(faces, threshold):
     return faces.join(present.add_suffix("_c"))
 
 
-def _frames(path, fps, max_side):
+def _frames(path, fps, max_side, max_s=MAX_CLIP_S, max_pixels=MAX_PIXELS):
     """RGB frames uint8 [height, width, 3], upright: the first in each 1/fps s."""
-    with open_container(path) as container:
-        if not container.streams.video:
-            raise BadMediaError("no_video", f"{path.name} has no video stream.")
-        stream = container.streams.video[0]
+    with open_container(path, max_pixels) as container:
+        stream = video_stream(container, path, max_pixels)
+        require_length(duration(container, stream), max_s, path)
         start, last = None, -1
         for n, frame in enumerate(_decoded(container, stream)):
             time = frame.time if frame.time is not None else n / (stream.average_rate or 25)
             start = time if start is None else start
+            require_length(time - start, max_s, path)
+            if n > MAX_FPS * max_s:
+                reason = f"{path.name} has more than {MAX_FPS:,} frames per second."
+                raise BadMediaError("out_of_range", reason)
             slot = n if fps is None else int((time - start) * fps + 1e-6)
             if slot > last:
                 last = slot
@@ -299,10 +321,10 @@ def _upright(frame, max_side):
     return np.ascontiguousarray(np.rot90(small.to_ndarray(), round(frame.rotation / 90) % 4))
 
 
-def _mediapipe(path, confidence, threshold, fps, max_side, model, max_faces):
+def _mediapipe(path, confidence, threshold, model, max_faces, **frames):
     faces, n_frames = [], 0
     with _landmarker(model, max_faces, confidence) as (landmarker, as_image):
-        for frame in _frames(path, fps, max_side):
+        for frame in _frames(path, **frames):
             found = landmarker.detect(as_image(frame))
             for marks, shapes in zip(found.face_landmarks, found.face_blendshapes, strict=True):
                 units = _proxies({shape.category_name: shape.score for shape in shapes})
@@ -367,46 +389,95 @@ def _quiet_stderr():
 
 def _openface(path, confidence):
     """Faces of an OpenFace table; its own columns say presence (_c) and intensity (_r)."""
-    try:
-        table = pd.read_csv(path, skipinitialspace=True)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise BadMediaError("unreadable", f"{path.name} is not a CSV table: {error}.") from None
-    table.columns = table.columns.str.strip()
+    table = _openface_table(path)
     lacking = [c for c in ("frame", "confidence", "AU12_r", "AU12_c") if c not in table]
     if lacking:
         reason = f"{path.name} is not an OpenFace table of action units: no {', '.join(lacking)}."
         raise BadMediaError("unreadable", reason)
     if not len(table):
         raise BadMediaError("empty", f"{path.name} has no rows.")
+    _require_range(table, ["frame"], 0, 1e9, path, whole=True)
+    _require_range(table, ["confidence"], 0, 1, path)
     found = table["confidence"] >= confidence
     if "success" in table:
+        _require_range(table, ["success"], 0, 1, path, whole=True)
         found &= table["success"] == 1
-    landmarks = {axis: table.filter(regex=rf"^{axis}_\d+$") for axis in "xy"}
-    if landmarks["x"].shape[1]:
+    seen = table[found]
+    _require_range(seen, [c for c in seen if c.endswith("_r")], 0, 5, path)
+    _require_range(seen, [c for c in seen if c.endswith("_c")], 0, 1, path, whole=True)
+    landmarks = {axis: seen.filter(regex=rf"^{axis}_\d+$") for axis in "xy"}
+    area = seen["confidence"]
+    if landmarks["x"].shape[1] and landmarks["y"].shape[1]:
+        _require_range(seen, [*landmarks["x"], *landmarks["y"]], -1e5, 1e5, path)
         area = np.prod([m.max(axis=1) - m.min(axis=1) for m in landmarks.values()], axis=0)
-    else:
-        area = table["confidence"]
-    faces = pd.DataFrame({"frame": table["frame"], "area": area})
+    faces = pd.DataFrame({"frame": seen["frame"], "area": area})
     for unit in ACTION_UNITS:
-        faces[unit] = table.get(f"{unit}_r", np.nan)
-        faces[f"{unit}_c"] = table.get(f"{unit}_c", np.nan)
-    return faces[found], table["frame"].nunique()
+        faces[unit] = seen.get(f"{unit}_r", np.nan)
+        faces[f"{unit}_c"] = seen.get(f"{unit}_c", np.nan)
+    return faces, table["frame"].nunique()
 
 
-def _pyfeat(path, confidence, threshold, fps, max_side, batch=16):
+_READ_FROM_OPENFACE = re.compile(r"\s*(frame|confidence|success|AU\d\d_[rc]|[xy]_\d+)\s*")
+
+
+def _openface_table(path):
+    """The columns of an OpenFace table that are used, as numbers."""
+    with open(path, encoding="utf-8", errors="replace") as file:
+        rows = csv.reader(file)
+        width = len(next(rows, ()))
+        for row in rows:
+            if row and len(row) != width:
+                reason = f"{path.name} has {len(row)} values in line {rows.line_num}, not {width}."
+                raise BadMediaError("unreadable", reason)
+    try:
+        table = pd.read_csv(path, skipinitialspace=True, usecols=_READ_FROM_OPENFACE.fullmatch)
+    except (ValueError, UnicodeDecodeError) as error:
+        raise BadMediaError("unreadable", f"{path.name} is not a CSV table: {error}.") from None
+    table.columns = table.columns.str.strip()
+    for name in table:
+        number = pd.to_numeric(table[name], errors="coerce")
+        if (number.isna() & table[name].notna()).any():
+            row = (number.isna() & table[name].notna()).argmax()
+            reason = f"{path.name} has {table[name].iloc[row]!r} for {name} in line {row + 2}"
+            raise BadMediaError("unreadable", f"{reason}, not a number.")
+        table[name] = number.astype(float)
+    return table
+
+
+def _require_range(table, names, low, high, path, whole=False):
+    """Refuse numbers that OpenFace does not write: another program's, or shifted columns."""
+    for name in names:
+        values = table[name].to_numpy()
+        bad = ~((values >= low) & (values <= high))
+        if whole:
+            bad |= values % 1 != 0
+        if bad.any():
+            row = bad.argmax()
+            kind = "a whole number " if whole else ""
+            reason = (
+                f"{path.name} has {values[row]:g} for {name} in line {table.index[row] + 2}; "
+                f"OpenFace writes {kind}from {low:g} to {high:g}."
+            )
+            raise BadMediaError("out_of_range", reason)
+
+
+def _pyfeat(path, confidence, threshold, batch=16, **frames):
     import torch
 
-    frames = list(_frames(path, fps, max_side))
-    pictures = torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2)
-    found = _pyfeat_detector(confidence).detect(
-        pictures, data_type="tensor", batch_size=batch, progress_bar=False
-    )
-    found = pd.DataFrame(found)
+    frames, tables, n_frames = _frames(path, **frames), [], 0
+    while some := list(itertools.islice(frames, batch)):  # never all frames in memory
+        pictures = torch.from_numpy(np.stack(some)).permute(0, 3, 1, 2)
+        table = _pyfeat_detector(confidence).detect(
+            pictures, data_type="tensor", batch_size=batch, progress_bar=False
+        )
+        tables.append(pd.DataFrame(table).assign(frame=lambda t, n=n_frames: t["frame"] + n))
+        n_frames += len(some)
+    found = pd.concat(tables)
     found = found[found["FaceRectWidth"].notna()]  # frames with no face have an empty row
     faces = found.rename(columns={"AU43": "AU45"}).reindex(columns=[*ACTION_UNITS])
     faces.insert(0, "frame", found["frame"])
     faces.insert(1, "area", found["FaceRectWidth"] * found["FaceRectHeight"])
-    return _face_table(faces, threshold), len(frames)
+    return _face_table(faces, threshold), n_frames
 
 
 @functools.cache

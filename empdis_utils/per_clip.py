@@ -17,8 +17,8 @@ import pandas as pd
 from joblib import Parallel, delayed, parallel_config
 from tqdm import tqdm
 
-from empdis_utils import media, places
-from empdis_utils.media import BadMediaError, require_bytes
+from empdis_utils import disk_cache, media, places
+from empdis_utils.media import BadMediaError, one_clip, require_bytes
 from empdis_utils.run import PACKAGES, SINGLE_THREAD
 from empdis_utils.source import SOURCES, code_of
 
@@ -81,7 +81,7 @@ def measure(clips, function, columns, *, title, n_jobs=1, progress=True, cache_d
         (clip_id, path or None, further arguments).
     function : callable
         `function(path, *arguments)` gives a dict of columns, status among them. It may raise
-        `BadMediaError(status, reason)`.
+        `BadMediaError(status, reason)`; any other error is that clip's, too: status "failed".
     columns : dict
         Column names and dtypes of the result, between clip_id and status.
     title : str
@@ -105,7 +105,9 @@ def measure(clips, function, columns, *, title, n_jobs=1, progress=True, cache_d
     Raises
     ------
     OSError
-        `cache_dir` cannot be made.
+        `cache_dir` cannot be made or written.
+    MemoryError, ImportError
+        They are not one clip's; see `media.one_clip`.
     ClusterError
         See `cluster`; or workers do not see the files that are here.
     """
@@ -271,13 +273,18 @@ def _row(function, clip_id, path, arguments, cache_dir, key):
     if path is None:
         return row | {"status": "missing", "reason": "No file is named for this clip."}
     try:
-        require_bytes(path)
+        path = require_bytes(path)
         if cache_dir is None:
-            return row | function(path, *arguments)
-        stored = Path(cache_dir) / f"{_digest(path, arguments, key)}.json"
-        if not stored.is_file():
-            _write(function(path, *arguments), stored)
-        return row | json.loads(stored.read_text())
+            with one_clip(path):
+                return row | function(path, *arguments)
+        with one_clip(path):
+            stored = Path(cache_dir) / f"{_digest(path, arguments, key)}.json"
+        found = disk_cache.read_json(stored)
+        if found is None:
+            with one_clip(path):
+                found = function(path, *arguments)
+            disk_cache.write_json(stored, found)
+        return row | found
     except BadMediaError as bad:
         return row | {"status": bad.status, "reason": bad.reason}
 
@@ -297,9 +304,3 @@ def _digest(path, arguments, key):
         content = hashlib.file_digest(file, "sha256").hexdigest()
     settings = json.dumps([content, path.suffix, arguments, key], sort_keys=True, default=str)
     return hashlib.sha256(settings.encode()).hexdigest()
-
-
-def _write(row, stored):
-    aside = stored.with_suffix(f".{os.getpid()}.tmp")
-    aside.write_text(json.dumps(row))
-    aside.replace(stored)

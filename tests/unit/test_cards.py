@@ -154,7 +154,8 @@ def test_missing_and_outside_media_are_said(corpus, quadrants, tmp_path):
     secret = tmp_path / "secret.mp4"
     secret.write_bytes((corpus.root / corpus.manifest["video_path"][0]).read_bytes())
     (tmp_path / "root").mkdir()
-    for path, said in (("none.mp4", "There is no file none.mp4"), ("../secret.mp4", "no media")):
+    reasons = {"none.mp4": "There is no file none.mp4", "../secret.mp4": "outside the corpus"}
+    for path, said in reasons.items():
         manifest = corpus.manifest.assign(video_path=path, audio_path=None)
         other = corpora.Corpus("other", manifest, tmp_path / "root")
         card = parse(cards.clip_card(other, quadrants.iloc[0]))

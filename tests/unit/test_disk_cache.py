@@ -76,13 +76,68 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing_half_written(tmp_path, m
     assert not list(tmp_path.rglob("*.partial")) and not there(cache, "x", 1)
 
 
-def test_a_file_cut_short_is_not_taken_for_whole(tmp_path):
+def cut(data):
+    return data[:-10]
+
+
+def one_bit(data):
+    return data[:-10] + bytes([data[-10] ^ 1]) + data[-9:]
+
+
+def other_facts(data):
+    return data.replace(b'\\"loss\\": 1', b'\\"loss\\": 3')
+
+
+def without_checksum(data):
+    return data.replace(b"sha256", b"sha999")
+
+
+def nothing(data):
+    return b""
+
+
+DAMAGES = (cut, one_bit, other_facts, without_checksum, nothing)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_entry_is_remade_and_one_line_says_so(tmp_path, capsys, damage):
     cache = DiskCache(tmp_path)
-    cache.write("x", 1, entry(1))
+    cache.write("x", 1, entry(1), {"loss": 1})
     path = cache.path("x", 1)
-    path.write_bytes(path.read_bytes()[:-10])
-    assert not there(cache, "x", 1)
-    assert not path.exists()
+    changed = damage(path.read_bytes())
+    assert changed != path.read_bytes()
+    path.write_bytes(changed)
+    with pytest.raises(OSError, match="was damaged while it was needed .*run again"):
+        cache.read("x", 1)
+    assert cache.facts("x", 1) is None
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and path.name in said and "it is made anew" in said
+    cache.write("x", 1, entry(1), {"loss": 1})
+    assert cache.facts("x", 1) == {"loss": 1} and not capsys.readouterr().err
+
+
+def test_an_entry_under_the_name_of_another_is_damaged(tmp_path):
+    cache = DiskCache(tmp_path)
+    for i in (1, 2):
+        cache.write("x", i, entry(i))
+    cache.path("x", 1).replace(cache.path("x", 2))
+    assert not there(cache, "x", 2)
+
+
+@pytest.mark.parametrize("damage", (cut, nothing, lambda data: data.replace(b"220.5", b"661.5")))
+def test_json_is_checked_too(tmp_path, capsys, damage):
+    """Item: a tripled pitch in the cached rows changed five tables without a word."""
+    path = tmp_path / "row.json"
+    row = {"mean_pitch": 220.5, "jitter": float("nan"), "reason": "ä"}
+    assert disk_cache.read_json(path) is None and not capsys.readouterr().err
+    disk_cache.write_json(path, row)
+    assert repr(disk_cache.read_json(path)) == repr(row)
+    path.write_bytes(damage(path.read_bytes()))
+    assert disk_cache.read_json(path) is None
+    assert capsys.readouterr().err.count("it is made anew") == 1
+    disk_cache.write_json(path, row)
+    assert repr(disk_cache.read_json(path)) == repr(row)
+    assert [p.name for p in tmp_path.iterdir()] == ["row.json"]
 
 
 def test_an_entry_that_another_run_removed_is_named(tmp_path):
@@ -133,3 +188,70 @@ def test_make_clean_cache_empties_it_and_leaves_corpora(tmp_path):
         capture_output=True,
     )
     assert [path.name for path in tmp_path.iterdir()] == ["empspeech"]
+
+
+# Two processes and one folder
+
+SHARING = """
+import sys, time, torch
+from empdis_utils.disk_cache import DiskCache
+cache = DiskCache(sys.argv[1], limit_gb=float(sys.argv[2]))
+for i in range(int(sys.argv[3])):
+    cache.write(f"folder{i % 3}", f"{sys.argv[4]}-{i}", {"a": torch.full((2500,), float(i))})
+    assert cache.facts(f"folder{i % 3}", f"{sys.argv[4]}-{i}") is not None
+"""
+
+
+def run_sharing(*arguments):
+    command = [sys.executable, "-c", SHARING, *map(str, arguments)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def test_a_file_that_vanishes_while_the_folder_is_measured_is_no_error(tmp_path, monkeypatch):
+    """Another process renames its partial file, or removes an entry, between listing and `stat`."""
+    DiskCache(tmp_path).write("x", 1, entry(1))
+    (tmp_path / "x" / "gone.partial").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "x" / "gone.safetensors").symlink_to(tmp_path / "nowhere")
+    cache = DiskCache(tmp_path)
+    cache.write("x", 2, entry(2))
+    assert there(cache, "x", 1) and there(cache, "x", 2)
+
+
+def test_two_processes_share_a_folder_and_its_limit(tmp_path):
+    """Each writes 3 MB in 10 kB entries where 8 MB are allowed, 4 MB of them left by an older run:
+    only the older run's entries go, and no process fails."""
+    old = DiskCache(tmp_path)
+    for i in range(400):
+        old.write("old", i, {"a": torch.full((2500,), float(i))})
+        age(old, "old", i, 1000 - i)
+    both = [run_sharing(tmp_path, 8e-3, 300, name) for name in "ab"]
+    for process in both:
+        assert process.wait(120) == 0, process.stderr.read()
+        process.stderr.close()
+    cache = DiskCache(tmp_path)
+    lost = [
+        (n, i) for n in "ab" for i in range(300) if not there(cache, f"folder{i % 3}", f"{n}-{i}")
+    ]
+    left = sum(path.stat().st_size for path in tmp_path.rglob("*.safetensors"))
+    assert not lost and left <= 8e6
+    assert not list(tmp_path.rglob("*.partial"))
+
+
+def test_what_a_running_process_uses_is_not_removed_by_another(tmp_path):
+    """The other is told that both together need more; once its neighbour ends, there is room."""
+    code = SHARING + "print('ready', flush=True); sys.stdin.read()\n"
+    running = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path), "1", "10", "a"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with running:
+        assert running.stdout.readline() == "ready\n"
+        cache = DiskCache(tmp_path, limit_gb=1.05e-4)
+        with pytest.raises(OSError, match="with those beside it.*raise EMPDIS_CACHE_GB"):
+            cache.write("x", 1, {"a": torch.zeros(2500)})
+        assert len(list(tmp_path.rglob("*.safetensors"))) == 10
+        running.communicate("")
+    cache.write("x", 1, {"a": torch.zeros(2500)})
+    assert there(cache, "x", 1)

@@ -1,7 +1,6 @@
 """Oracle: the function measured with, called directly and counted."""
 
 import functools
-import json
 import os
 import signal
 import socket
@@ -12,6 +11,7 @@ import time
 import types
 from pathlib import Path
 
+import av
 import distributed
 import numpy as np
 import pandas as pd
@@ -19,7 +19,7 @@ import pytest
 import threadpoolctl
 from joblib import delayed
 
-from empdis_utils import acoustics, corpora, per_clip
+from empdis_utils import acoustics, corpora, disk_cache, per_clip
 
 COLUMNS = {"size": "Int64"}
 
@@ -77,7 +77,28 @@ def test_cache_is_used_until_the_file_the_arguments_or_the_key_change(clips, tmp
     path.write_bytes(b"12345")
     assert run() == 5 and calls(path) == 4
     stored = list((tmp_path / "cache").iterdir())
-    assert len(stored) == 4 and all(json.loads(f.read_text())["status"] == "ok" for f in stored)
+    rows = [disk_cache.read_json(file) for file in stored]
+    assert len(rows) == 4 and all(row["status"] == "ok" for row in rows)
+
+
+@pytest.mark.parametrize("change", [lambda text: text[:-5], lambda text: text.replace("4", "12")])
+def test_a_damaged_cache_entry_is_measured_again_and_one_line_says_so(
+    clips, tmp_path, capsys, change
+):
+    """A number changed by hand went unnoticed; a cut entry was a bare JSONDecodeError."""
+    path = dict(clips)["d"]
+
+    def run():
+        cached = {"progress": False, "cache_dir": tmp_path / "cache"}
+        return per_clip.measure([("d", path)], size, COLUMNS, title="size", **cached)["size"][0]
+
+    assert run() == 4
+    (stored,) = (tmp_path / "cache").iterdir()
+    stored.write_text(change(stored.read_text()))
+    assert run() == 4 and calls(path) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and stored.name in said and "it is made anew" in said
+    assert run() == 4 and calls(path) == 2 and not capsys.readouterr().err
 
 
 def test_cache_is_left_aside_when_the_code_changes(clips, tmp_path, monkeypatch):
@@ -113,6 +134,56 @@ def test_bad_files_are_looked_at_again(clips, tmp_path):
         )
         assert table["status"].tolist() == ["unreadable"]
     assert calls(path) == 2 and not list((tmp_path / "cache").iterdir())
+
+
+def touchy(path):
+    """Fails in another way for each clip."""
+    if path.stem == "a":
+        raise KeyError("no such\0column")
+    if path.stem == "b":
+        raise av.error.MemoryError(12, "Cannot allocate memory")
+    return size(path)
+
+
+@pytest.mark.parametrize("cached", [False, True])
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_an_unexpected_error_is_the_row_of_its_clip(clips, tmp_path, n_jobs, cached):
+    """Only `BadMediaError` was caught: one bad clip stopped the chapter."""
+    table = per_clip.measure(
+        clips,
+        touchy,
+        COLUMNS,
+        title="size",
+        n_jobs=n_jobs,
+        progress=False,
+        cache_dir=tmp_path / "cache" if cached else None,
+    ).set_index("clip_id")
+    assert table["status"].to_dict() | {"c": "empty"} == {
+        **{"d": "ok", "a": "failed", "b": "unreadable", "c": "empty"},
+        **{"x": "missing", "none": "missing"},
+    }
+    said = "a.bin made the measurement fail: KeyError: 'no such"
+    assert table["reason"]["a"].startswith(said) and "\0" not in table["reason"]["a"]
+
+
+@pytest.mark.parametrize("error", [MemoryError, ImportError, KeyboardInterrupt])
+def test_what_is_not_the_clip_s_fault_ends_the_chapter(clips, error):
+    def fail(path):
+        raise error("short of it")
+
+    with pytest.raises(error) as stopped:
+        per_clip.measure(clips, fail, COLUMNS, title="size", progress=False)
+    if error is MemoryError:
+        assert "ran out at the clip d.bin; use fewer processes" in str(stopped.value)
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file systems refuse such names")
+def test_a_name_that_is_no_text_fits_into_a_table(tmp_path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.bin"))
+    path.write_bytes(b"bad")
+    table = per_clip.measure([("a", path)], size, COLUMNS, title="size", progress=False)
+    table.to_parquet(tmp_path / "table.parquet")
+    assert table["reason"][0] == "?.bin is bad."
 
 
 def test_a_cache_that_cannot_be_made_is_named(clips, tmp_path):

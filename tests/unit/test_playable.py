@@ -1,11 +1,14 @@
 """What a browser is given. Oracle: PyAV reads it back, stream by stream."""
 
 import io
+import wave
 from pathlib import Path
 
 import av
 import numpy as np
+import parselmouth
 import pytest
+import scipy.io.wavfile
 import soundfile
 
 from empdis_utils import playable
@@ -100,6 +103,110 @@ def test_no_broken_file_does_more_than_refuse(path):
             assert inside(playable.mp4(**asked)) or True
         except BadMediaError as bad:
             assert bad.status and str(bad)
+
+
+# Plain WAV, as programs write it: the header says how many channels there are, not which.
+
+
+def by_soundfile(path, sound, kind):
+    soundfile.write(path, sound, 16_000, {"float32": "FLOAT"}.get(kind, f"PCM_{kind[3:]}"))
+
+
+def by_scipy(path, sound, kind):
+    levels = sound.astype("float32") if kind == "float32" else (32767 * sound).astype("int16")
+    scipy.io.wavfile.write(path, 16_000, levels)
+
+
+def by_wave(path, sound, kind):
+    """Python's own module."""
+    with wave.open(str(path), "wb") as file:
+        file.setparams((sound.shape[1], int(kind[3:]) // 8, 16_000, 0, "NONE", ""))
+        whole = (sound * (2 ** (int(kind[3:]) - 1) - 1)).astype("<i4").ravel()
+        file.writeframes(
+            b"".join(int(v).to_bytes(4, "little", signed=True)[: int(kind[3:]) // 8] for v in whole)
+        )
+
+
+def by_av(path, sound, kind):
+    codec = {"int16": "pcm_s16le", "int24": "pcm_s24le", "float32": "pcm_f32le"}[kind]
+    layout = "mono" if sound.shape[1] == 1 else "stereo"
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream(codec, rate=16_000, layout=layout)
+        frame = av.AudioFrame.from_ndarray(sound.T.astype("float32").copy(), "fltp", layout)
+        frame.rate = 16_000
+        out.mux([*stream.encode(frame), *stream.encode(None)])
+
+
+def by_praat(path, sound, kind):
+    praat = parselmouth.Sound(sound.T.astype(float), 16_000)
+    praat.save(
+        str(path), getattr(parselmouth.SoundFileFormat, {"int16": "WAV", "int24": "WAV_24"}[kind])
+    )
+
+
+PROGRAMS = {
+    by_soundfile: ("int16", "int24", "float32"),
+    by_scipy: ("int16", "float32"),
+    by_wave: ("int16", "int24"),
+    by_av: ("int16", "int24", "float32"),
+    by_praat: ("int16", "int24"),
+}
+
+
+@pytest.mark.parametrize("channels", (1, 2))
+@pytest.mark.parametrize(
+    ("write", "kind"), [(write, kind) for write, kinds in PROGRAMS.items() for kind in kinds]
+)
+def test_plain_wav_plays(tmp_path, write, kind, channels):
+    """The sound that comes back is the one that was written: its pitch, its level, its channels."""
+    t = np.arange(16_000) / 16_000
+    tones = [0.5 * np.sin(2 * np.pi * hz * t) for hz in (440, 880)[:channels]]
+    path = tmp_path / "plain.wav"
+    write(path, np.stack(tones, axis=1), kind)
+    with av.open(io.BytesIO(playable.mp4(sound=path))) as container:
+        stream = container.streams.audio[0]
+        assert stream.layout.name == ("mono", "stereo")[channels - 1] and stream.rate == 16_000
+        sound = np.concatenate([frame.to_ndarray() for frame in container.decode(stream)], axis=1)
+    assert sound.shape[1] / 16_000 == pytest.approx(1, abs=0.15)
+    for channel, hz in zip(sound, (440, 880), strict=False):
+        spectrum = np.abs(np.fft.rfft(channel))
+        assert np.fft.rfftfreq(len(channel), 1 / 16_000)[spectrum.argmax()] == pytest.approx(hz, 5)
+        assert np.sqrt(np.mean(channel**2)) == pytest.approx(0.5 / np.sqrt(2), rel=0.1)
+    small = playable.mp4(sound=path, bit_rate=24_000)
+    assert len(small) < 8_000 and inside(small)["audio"][0] == "aac"
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "played"),
+    [
+        (11_024, 1, (11_025, "mono")),
+        (192_000, 2, (96_000, "stereo")),
+        (48_000, 6, (48_000, "stereo")),
+    ],
+)
+def test_rates_and_channels_that_aac_lacks_are_converted(tmp_path, rate, channels, played):
+    path = tmp_path / "odd.wav"
+    soundfile.write(path, np.tile(np.sin(np.arange(rate) / 30)[:, None], channels), rate)
+    with av.open(io.BytesIO(playable.mp4(sound=path))) as container:
+        stream = container.streams.audio[0]
+        assert (stream.rate, stream.layout.name) == played
+        assert container.duration / av.time_base == pytest.approx(1, abs=0.1)
+
+
+def test_an_unexpected_error_is_a_status(monkeypatch):
+    def broken(*arguments, **options):
+        raise KeyError("no such thing")
+
+    monkeypatch.setattr(playable, "sound_stream", broken)
+    with pytest.raises(BadMediaError, match="fx00_00.flac made the .*KeyError: 'no such") as bad:
+        playable.mp4(sound=SOUND)
+    assert bad.value.status == "failed"
+
+
+def test_the_limit_on_the_length_can_be_raised():
+    with pytest.raises(BadMediaError, match="raise max_s"):
+        playable.mp4(sound=SOUND, max_s=0.5)
+    assert playable.mp4(sound=SOUND, max_s=60)
 
 
 def test_has_sound():
