@@ -88,9 +88,9 @@ def outcomes(table, things):
     Returns
     -------
     str
-        ``9 mixed models: 6 ok; 2 boundary (recording variance is zero); 1 constant (...)``.
+        ``Mixed models (9): 6 ok; 2 boundary (recording variance is zero); 1 constant (...)``.
     """
     kinds = table.groupby(["status", "reason"], sort=False).size().sort_index()
     kinds = kinds.sort_values(ascending=False, kind="stable")
     said = [f"{n} {s}" + (f" ({why})" if why else "") for (s, why), n in kinds.items()]
-    return f"{len(table)} {things}: {'; '.join(said)}."
+    return f"{things.capitalize()} ({len(table)}): {'; '.join(said) or 'none'}."

@@ -72,4 +72,4 @@ def test_outcomes_counts_every_status_and_reason_once():
         {"status": ["constant", "ok", "few", "ok"], "reason": ["all 1", "", "n=2", ""]}
     )
     told = style.outcomes(table, "fits")
-    assert told == "4 fits: 2 ok; 1 constant (all 1); 1 few (n=2)."
+    assert told == "Fits (4): 2 ok; 1 constant (all 1); 1 few (n=2)."
