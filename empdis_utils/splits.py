@@ -239,8 +239,7 @@ def repeated_folds(manifest, n_folds=5, n_repeats=10, seed=42, groups="dialog_id
     Raises
     ------
     ValueError
-        Missing columns, fewer recordings than folds, or (without `groups`) no class with at least
-        one clip for each fold.
+        Missing columns, or fewer recordings than folds.
 
     Notes
     -----
@@ -251,14 +250,6 @@ def repeated_folds(manifest, n_folds=5, n_repeats=10, seed=42, groups="dialog_id
     if groups and manifest[groups].nunique() < n_folds:
         n = manifest[groups].nunique()
         raise ValueError(f"{n} value(s) of {groups} cannot fill {n_folds} folds: use fewer folds")
-    if n_folds < 2:
-        raise ValueError(f"{n_folds} fold(s): at least 2 are needed")
-    largest = manifest["y"].value_counts().max() if len(manifest) else 0
-    if not groups and largest < n_folds:
-        raise ValueError(
-            f"{len(manifest)} clips, {largest} of the largest class, cannot fill {n_folds} folds: "
-            "use fewer folds, or more clips"
-        )
     units = manifest[groups] if groups else None
     folds = np.empty((n_repeats, len(manifest)), int)
     for repeat in range(n_repeats):

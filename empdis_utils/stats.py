@@ -678,6 +678,20 @@ def mixed_model(value, contrast, y, groups) -> pd.DataFrame:
     return pd.DataFrame([row])
 
 
+def _degenerate(value: np.ndarray, design: pd.DataFrame, codes: np.ndarray) -> dict:
+    """Status and reason where recording, residual and contrast cannot be told apart; else empty."""
+    recordings = np.eye(codes.max() + 1)[codes]
+    full = np.column_stack([design, recordings])
+    fitted, _, rank, _ = np.linalg.lstsq(full, value - value.mean())
+    if rank == len(value):
+        return {"status": "confounded", "reason": "too few recordings have more than one clip"}
+    if rank == design.shape[1]:
+        return {"status": "confounded", "reason": "groups and recordings coincide"}
+    if np.std(value - value.mean() - full @ fitted) <= 1e-9 * np.std(value):
+        return {"status": "constant", "reason": "the value does not vary inside recordings"}
+    return {}
+
+
 def mixed_models(
     features: pd.DataFrame,
     quadrant: pd.Series,
@@ -761,20 +775,6 @@ def group_means(
                 }
             )
     return pd.DataFrame(rows)
-
-
-def _degenerate(value: np.ndarray, design: pd.DataFrame, codes: np.ndarray) -> dict:
-    """Status and reason where recording, residual and contrast cannot be told apart; else empty."""
-    recordings = np.eye(codes.max() + 1)[codes]
-    full = np.column_stack([design, recordings])
-    fitted, _, rank, _ = np.linalg.lstsq(full, value - value.mean())
-    if rank == len(value):
-        return {"status": "confounded", "reason": "too few recordings have more than one clip"}
-    if rank == design.shape[1]:
-        return {"status": "confounded", "reason": "groups and recordings coincide"}
-    if np.std(value - value.mean() - full @ fitted) <= 1e-9 * np.std(value):
-        return {"status": "constant", "reason": "the value does not vary inside recordings"}
-    return {}
 
 
 def _fit_mixed(value: np.ndarray, design: pd.DataFrame, codes: np.ndarray) -> dict:

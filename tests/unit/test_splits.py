@@ -244,11 +244,6 @@ def test_repeated_folds_keep_recordings_whole_and_change():
     assert shares.max() - shares.min() < 0.02  # stratified
     with pytest.raises(ValueError, match="cannot fill"):
         splits.repeated_folds(clips, n_folds=31)
-    three = pd.DataFrame({"clip_id": list("abc"), "y": [0, 1, 0], "dialog_id": list("rst")})
-    with pytest.raises(ValueError, match="3 clips, 2 of the largest class, cannot fill 3 folds"):
-        splits.repeated_folds(three, n_folds=3, groups=None)
-    with pytest.raises(ValueError, match="at least 2 are needed"):
-        splits.repeated_folds(three, n_folds=1, groups=None)
 
 
 def test_out_of_fold_equals_scikit_learn():
