@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from empdis_utils.agreement import JUDGMENTS
+from empdis_utils.identifiers import cleaned, plain
 from empdis_utils.tables import MODALITIES, SCHEMAS
 
 COLUMNS = [name for name, column in SCHEMAS["annotations"].columns.items() if column.required]
@@ -45,9 +46,10 @@ def read_annotations(paths, clips=None, judgments=JUDGMENTS):
     Notes
     -----
     Repaired and listed: a byte order mark, UTF-16 or Windows-1252 text, ``;`` or tab for comma,
-    blanks and capitals around an answer, ``1.0`` for 1. Listed and left out: lines with too few or
-    too many fields, an unknown clip, modality, round or judgment, an empty name, and all but the
-    first of double judgments (the first was given before the second was seen). Listed and kept: a
+    blanks and invisible characters around a value, capitals in an answer, ``1.0`` for 1. Listed and
+    left out: lines with too few or too many fields, an unknown clip, modality, round or judgment,
+    an empty name, a name that looks like another and is spelled otherwise, and all but the first of
+    double judgments (the first was given before the second was seen). Listed and kept: a
     missing round, a second round before the first, a time that is not ISO 8601, seconds that are
     no number, two names in a file.
     """
@@ -57,8 +59,9 @@ def read_annotations(paths, clips=None, judgments=JUDGMENTS):
         found, wrong = _read_one(path, clips, judgments)
         rows += found
         problems += wrong
+    rows, alike = _drop_alike(rows)
     rows, double = _drop_double(rows)
-    problems += double + _round_problems(rows)
+    problems += alike + double + _round_problems(rows)
     timed = any("seconds" in r["row"] for r in rows)
     columns = COLUMNS + ["seconds"] * timed
     table = pd.DataFrame([r["row"] for r in rows], columns=columns)
@@ -112,7 +115,8 @@ def _read_one(path, clips, judgments):
     if separator != ",":
         problems.append(_problem(file, 1, f"separator is {separator!r}, not a comma", True))
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    header = [h.strip() for h in next(reader, [])]
+    csv.field_size_limit(max(len(text), csv.field_size_limit()))
+    header = [plain(h) for h in next(reader, [])]
     missing = [c for c in COLUMNS if c not in header]
     if missing:
         what = "the file is empty" if not header else f"the header lacks {missing}"
@@ -146,7 +150,7 @@ def _read_one(path, clips, judgments):
 
 def _check_row(raw, clips, judgments):
     """(row, repaired fields, faults that lose the row, notes that do not)."""
-    row = {c: raw[c].strip() for c in COLUMNS}
+    row = {c: plain(raw[c]) for c in COLUMNS}
     row["modality"], row["judgment"] = row["modality"].lower(), row["judgment"].lower()
     if row["round"] in ("1.0", "2.0", "1,0", "2,0"):
         row["round"] = row["round"][0]
@@ -186,6 +190,21 @@ def _check_row(raw, clips, judgments):
 
 def _key(row):
     return row["annotator"], row["clip_id"], row["modality"], row["round"]
+
+
+def _drop_alike(rows):
+    """Leave out annotators and clips whose name looks like an earlier one, and list them."""
+    kept, problems = rows, []
+    for column in ("annotator", "clip_id"):
+        names = pd.Series([entry["row"][column] for entry in kept], dtype=str)
+        _, other = cleaned(names)
+        for entry, twin in zip(kept, other, strict=True):
+            if not pd.isna(twin):
+                name = ascii(entry["row"][column])
+                text = f"{column} {name} looks like {ascii(twin)}: write them alike"
+                problems.append(_problem(entry["file"], entry["line"], text, False, entry["row"]))
+        kept = [entry for entry, fine in zip(kept, other.isna(), strict=True) if fine]
+    return kept, problems
 
 
 def _drop_double(rows):

@@ -31,6 +31,7 @@ import requests
 from pandera.errors import SchemaErrors
 
 from .downloads import limited
+from .identifiers import cleaned, plain
 from .places import ROOT, cache_dir, clips_dir, data_dirs
 
 RAW = "https://raw.githubusercontent.com"
@@ -125,6 +126,9 @@ CLIPS_COLUMNS = (
     *("audio_sha256", "video_sha256", "at"),
 )
 EMPATHY = {"neutral": 0, "empathetic": 1}
+NAMES = ("clip_id", "dialog_id", "label", "split")  # columns whose words are names
+NUMBERS = ("y", "seed", "start_s", "end_s", "n_tokens")
+SPLITS = ("train", "val", "test", "all")
 
 # CREMA-D's README: file name codes, row ids (first digit) and stimuli known to be broken.
 EMOTIONS = {
@@ -219,6 +223,8 @@ class Corpus:
         Probabilities that came with the corpus, source ``given`` (see `read_predictions`).
     clips : DataFrame or None
         What became of media that were fetched (see `clips_table`); None where none were.
+    notes : tuple of str
+        What reading changed, one sentence each: blanks around names.
     """
 
     name: str
@@ -231,6 +237,7 @@ class Corpus:
     files: dict = field(default_factory=dict)
     predictions: pd.DataFrame | None = None
     clips: pd.DataFrame | None = None
+    notes: tuple = ()
 
     def media(self, column):
         """Full paths of ``audio_path`` or ``video_path``: Series of Path or None by clip_id."""
@@ -345,7 +352,7 @@ def paths(name):
         if not data.is_dir():
             warnings.warn(f"EMPDIS_DATA is {data}, which is not a folder", stacklevel=2)
     for file, path in found.items():
-        if _sha256(path.read_bytes()) != entry["files"][file][1]:
+        if _sha256(_bytes(path)) != entry["files"][file][1]:
             warnings.warn(f"{path} differs from the published file; used as it is", stacklevel=2)
     missing = [file for file in entry["files"] if file not in found]
     found |= fetch(name, missing) if missing else {}
@@ -374,6 +381,13 @@ def _decode(data, path):
     return data.decode("utf-8-sig", errors="replace"), problems
 
 
+def _bytes(path):
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CorpusError(f"{path}: cannot be read ({error.strerror})") from error
+
+
 def _table(path, columns=None):
     """Read a CSV as text, so that nothing is guessed (no 'NA', no rounding).
 
@@ -394,15 +408,19 @@ def _table(path, columns=None):
     """
     path = Path(path)
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise CorpusError(f"{path}: cannot be read ({error.strerror})") from error
-    text, problems = _decode(data, path)
+        data = _bytes(path)
+        text, problems = _decode(data, path)
+    except MemoryError as error:
+        size = path.stat().st_size / 2**20
+        raise CorpusError(
+            f"{path}: not enough memory to read {size:,.0f} MB; close other programs, or cut it"
+        ) from error
 
     def problem(line, expected, found, column="(any)"):
         problems.append(Problem(str(path), line, column, expected, found))
 
     records, start = [], 1
+    csv.field_size_limit(max(len(text), csv.field_size_limit()))  # no transcript is too long
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     try:
         for row in reader:
@@ -413,7 +431,10 @@ def _table(path, columns=None):
         problem(start, "well-formed CSV", str(error))
     names = [str(i + 1) for i in range(len(records[0][1]))] if records else []
     if records and columns is not None:
-        names = records.pop(0)[1]
+        names = [plain(name) for name in records.pop(0)[1]]
+        for name, other in zip(names, cleaned(pd.Series(names, dtype=str))[1], strict=True):
+            if not pd.isna(other):
+                problem(1, f"another name than {other!r}, which looks the same", ascii(name), name)
         repeated = [name for name in names if names.count(name) > 1]
         for column in dict.fromkeys([*columns, *repeated]):
             if names.count(column) != 1:
@@ -479,6 +500,26 @@ def _bad(mask, frame, path, column, expected, found=None):
         for line, value, bad in zip(frame.index, found, mask, strict=True)
         if bad
     ]
+
+
+def _named(frame, path):
+    """Names and numbers without blanks around them, rows where one name would be made of two, and
+    one sentence of what changed. Text and paths are left as they are."""
+    problems, counts = [], {}
+    frame = frame.copy()
+    for column in [c for c in (*NAMES, *NUMBERS) if c in frame]:
+        new, other = cleaned(frame[column], SPLITS if column == "split" else ())
+        if column in NAMES:
+            expected = "names that look different (blanks and invisible characters do not count)"
+            pairs = zip(frame[column], other, strict=True)
+            found = [f"{ascii(one)} beside {ascii(two)}" for one, two in pairs]
+            problems += _bad(other.notna(), frame, path, column, expected, found)
+        if changed := int((new != frame[column]).sum()):
+            counts[column] = changed
+        frame[column] = new
+    told = ", ".join(f"{column} {n}" for column, n in counts.items())
+    note = f"{Path(path).name}: blanks, invisible characters or capitals were set right in {told}"
+    return frame, problems, [f"{note} (rows)."] if counts else []
 
 
 def _repeated(frames, column, unique_in):
@@ -846,11 +887,12 @@ def _read_manifest(path, root):
     required = ["clip_id", "dialog_id", "transcript", "label", "split"]
     frames, files = _tables({Path(path): required})
     (frame,) = frames.values()
+    repeated = _repeated({path: frame}, "clip_id", "the manifest")
+    frame, problems, notes = _named(frame, path)
     filled = {name: _filled for name in ("clip_id", "dialog_id", "label", "split")}
     optional = {"start_s": _seconds_or_empty, "end_s": _seconds_or_empty, "n_tokens": _count}
     given = {name: check for name, check in optional.items() if name in frame}
-    problems = _check(frame, _columns(**filled, **given), path)
-    problems += _repeated({path: frame}, "clip_id", "the manifest")
+    problems += _check(frame, _columns(**filled, **given), path) + repeated
     if {"start_s", "end_s"} <= set(frame):
         problems += _order(frame, "start_s", "end_s", path)
     y, bad = _labels(frame, path)
@@ -865,7 +907,8 @@ def _read_manifest(path, root):
     for column in sorted({"start_s", "end_s"} & set(frame)):
         frame[column] = pd.to_numeric(frame[column].where(frame[column] != ""))
     frame["y"] = y
-    return _manifest(**{name: frame[name] for name in MANIFEST_COLUMNS if name in frame}), files
+    manifest = _manifest(**{name: frame[name] for name in MANIFEST_COLUMNS if name in frame})
+    return manifest, files, tuple(notes)
 
 
 def read_manifest(path, root=None):
@@ -878,7 +921,8 @@ def read_manifest(path, root=None):
         empty), ``label`` and ``split``. Optional: ``start_s`` and ``end_s`` (seconds),
         ``audio_path`` and ``video_path``, ``y`` (0, 1, …; derived when the labels are ``neutral``
         and ``empathetic``) and ``n_tokens`` (derived: words between white space). Other columns
-        are left out.
+        are left out. Blanks and invisible characters around ids, labels, splits and numbers are
+        removed, accents stored in one way, and ``Train`` is ``train``.
     root : str or Path, optional
         Folder that the media paths are relative to; the folder of `path` by default.
 
@@ -892,8 +936,8 @@ def read_manifest(path, root=None):
     ------
     CorpusError
         Lists every bad value: missing columns, bytes that are not UTF-8, empty or repeated ids,
-        unknown labels, ends before starts, and media paths that are absolute, hold ``..`` or leave
-        `root` through a link.
+        two names that look the same (``r0`` and ``r0`` with a blank), unknown labels, ends before
+        starts, and media paths that are absolute, hold ``..`` or leave `root` through a link.
     """
     return _read_manifest(path, Path(root) if root else Path(path).parent)[0]
 
@@ -912,7 +956,7 @@ def _model_columns(frame, path):
     by_class = any(":" in name for name in columns)
     models, problems = {}, []
     for name in columns:
-        model, colon, label = (part.strip() for part in name.partition(":"))
+        model, colon, label = (plain(part) for part in name.partition(":"))
         if not model or (by_class and not (colon and label)):
             expected = f"MODEL:CLASS like other columns, or one of {', '.join(ABOUT_CLIP)}"
             problems.append(Problem(str(path), 1, name, expected, name))
@@ -952,7 +996,7 @@ def _probability_cells(frame, columns, path):
 
 def _classes_of(frame, classes, path):
     """Class number of each row of ``y`` and the rows where it is none of `classes`."""
-    names = frame["y"].str.strip()
+    names = frame["y"].map(plain)
     if classes == ["1"]:
         numbers = pd.to_numeric(names, errors="coerce")
         expected = "0 or 1 (more classes: one column MODEL:CLASS per model and class)"
@@ -995,9 +1039,12 @@ def read_predictions(path):
     (frame,) = frames.values()
     models, problems = _model_columns(frame, path)
     _refuse(problems)
+    about = [c for c in ABOUT_CLIP if c in frame]
+    frame[about], problems, notes = _named(frame[about], path)
     classes = list(next(iter(models.values())))
     columns = [given[name] for given in models.values() for name in classes]
-    values, problems = _probability_cells(frame, columns, path)
+    values, bad = _probability_cells(frame, columns, path)
+    problems += bad
     values = values.reshape(len(frame), len(models), len(classes))
     given = {"dialog_id": _filled, "split": _one_of(("train", "val", "test")), "label": _filled}
     given = {"clip_id": _filled, "seed": _count} | given
@@ -1040,7 +1087,8 @@ def read_predictions(path):
         parts.append(about.assign(inputs=model, source="given", fold=0, **p))
     manifest = frame.drop_duplicates("clip_id")
     manifest = _manifest(**{c: manifest[c] for c in MANIFEST_COLUMNS if c in manifest})
-    return Corpus(path.stem, manifest, files=files, predictions=pd.concat(parts, ignore_index=True))
+    predictions = pd.concat(parts, ignore_index=True)
+    return Corpus(path.stem, manifest, files=files, predictions=predictions, notes=tuple(notes))
 
 
 def load_fixture(root=FIXTURE):
@@ -1062,7 +1110,7 @@ def load_fixture(root=FIXTURE):
         Missing files, every bad row, or clips that only one of the two files has.
     """
     root = Path(root)
-    manifest, files = _read_manifest(root / "manifest.csv", root)
+    manifest, files, _ = _read_manifest(root / "manifest.csv", root)
     path = root / "truth.csv"
     frames, more = _tables({path: ["clip_id"]})
     clips, described = set(manifest["clip_id"]), frames[path]["clip_id"]
@@ -1106,9 +1154,9 @@ def load(name):
     if path.suffix.lower() != ".csv":
         known = ", ".join(loaders)
         raise CorpusError(f"no corpus '{name}': known are {known}, or the path of a manifest .csv")
-    manifest, files = _read_manifest(path, path.parent)
+    manifest, files, notes = _read_manifest(path, path.parent)
     title = path.resolve().parent.name if path.stem == "manifest" else path.stem
-    return Corpus(title, manifest, path.parent, files=files)
+    return Corpus(title, manifest, path.parent, files=files, notes=notes)
 
 
 def main(arguments=None):

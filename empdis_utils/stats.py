@@ -15,6 +15,7 @@ from math import comb
 import numpy as np
 import pandas as pd
 from scipy import stats as sps
+from statsmodels.regression.linear_model import OLS
 from statsmodels.regression.mixed_linear_model import MixedLM
 from statsmodels.stats import contingency_tables
 from statsmodels.stats.multitest import multipletests
@@ -633,14 +634,16 @@ def mixed_model(value, contrast, y, groups) -> pd.DataFrame:
     DataFrame, one row
         n_1, n_2, n_groups, coef, se, z, p, ci_low, ci_high (Wald, 95 %), status, reason. Status:
         "ok"; "boundary" (recording variance estimated as zero: estimates equal least squares and
-        are given); "too_few" (a group under five clips, or one recording); "constant"; "confounded"
-        (contrast and label tell the same); "not_converged". All but the first two have NaN
-        estimates.
+        are given); "too_few" (a group under five clips, or one recording); "constant" (nothing
+        varies, or nothing inside recordings); "confounded" (contrast, label and recording tell the
+        same, or every recording has one clip); "not_converged"; "not_positive" (the covariance of
+        the estimates). All but the first two have NaN estimates.
 
     Notes
     -----
     ``statsmodels.regression.mixed_linear_model.MixedLM``, optimised by Powell's method: the default
-    (BFGS) often stops short of the optimum when recordings differ little.
+    (BFGS) often stops short of the optimum when recordings differ little. At the boundary the
+    covariance is that of ``statsmodels.regression.linear_model.OLS``.
     """
     value = np.asarray(value, float)
     first = _two_groups(contrast, len(value))
@@ -666,13 +669,27 @@ def mixed_model(value, contrast, y, groups) -> pd.DataFrame:
         row |= {"status": "too_few", "reason": f"too few (n={smallest})"}
     elif row["n_groups"] < 2:
         row |= {"status": "too_few", "reason": "one recording"}
-    elif np.ptp(value) == 0:
+    elif np.ptp(value) <= 1e-12 * np.abs(value).max():
         row |= {"status": "constant", "reason": "the value is the same for every clip"}
     elif np.linalg.matrix_rank(design.to_numpy()) < design.shape[1]:
         row |= {"status": "confounded", "reason": "groups and true label coincide"}
     else:
-        row |= _fit_mixed(value, design, codes)
+        row |= _degenerate(value, design, codes) or _fit_mixed(value, design, codes)
     return pd.DataFrame([row])
+
+
+def _degenerate(value: np.ndarray, design: pd.DataFrame, codes: np.ndarray) -> dict:
+    """Status and reason where recording, residual and contrast cannot be told apart; else empty."""
+    recordings = np.eye(codes.max() + 1)[codes]
+    full = np.column_stack([design, recordings])
+    fitted, _, rank, _ = np.linalg.lstsq(full, value - value.mean())
+    if rank == len(value):
+        return {"status": "confounded", "reason": "too few recordings have more than one clip"}
+    if rank == design.shape[1]:
+        return {"status": "confounded", "reason": "groups and recordings coincide"}
+    if np.std(value - value.mean() - full @ fitted) <= 1e-9 * np.std(value):
+        return {"status": "constant", "reason": "the value does not vary inside recordings"}
+    return {}
 
 
 def mixed_models(
@@ -761,18 +778,31 @@ def group_means(
 
 
 def _fit_mixed(value: np.ndarray, design: pd.DataFrame, codes: np.ndarray) -> dict:
+    """Estimates, status and reason of one model whose parameters can all be told apart."""
     scale = value.std()
+    scaled = (value - value.mean()) / scale
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
-            fit = MixedLM(value / scale, design, groups=codes).fit(reml=True, method="powell")
+            fit = MixedLM(scaled, design, groups=codes).fit(reml=True, method="powell")
         except np.linalg.LinAlgError as error:
             return {"status": "not_converged", "reason": str(error)}
-    coef, se = (float(part["contrast"]) * scale for part in (fit.fe_params, fit.bse_fe))
+        boundary = float(np.squeeze(fit.cov_re)) < 1e-4
+        if boundary:  # there statsmodels inverts a Hessian that need not be positive
+            fit = OLS(scaled, design).fit()
+        covariance, coef = np.asarray(fit.cov_params()), float(fit.params["contrast"])
     said = "; ".join(dict.fromkeys(str(warning.message) for warning in caught))
-    boundary = float(np.squeeze(fit.cov_re)) < 1e-4
-    if not (fit.converged and np.isfinite(se)):
+    if not (np.isfinite(coef) and np.isfinite(covariance).all()):
         return {"status": "not_converged", "reason": said or "no standard error"}
+    if not (boundary or fit.converged):
+        return {"status": "not_converged", "reason": said or "the optimiser did not converge"}
+    if np.linalg.eigvalsh(covariance)[0] <= 0:
+        return {
+            "status": "not_positive",
+            "reason": "the covariance of the estimates is not positive definite",
+        }
+    at = design.columns.get_loc("contrast")
+    coef, se = coef * scale, float(np.sqrt(covariance[at, at])) * scale
     z, half = coef / se, sps.norm.ppf(0.975) * se
     return {
         "coef": coef,

@@ -43,6 +43,27 @@ def apply():
     )
 
 
+def outcomes(table, things):
+    """One sentence: how many fits gave a number, how many did not, and why.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per fit, with status and reason.
+    things : str
+        What they are, in the plural.
+
+    Returns
+    -------
+    str
+        ``Mixed models (9): 6 ok; 2 boundary (recording variance is zero); 1 constant (...)``.
+    """
+    kinds = table.groupby(["status", "reason"], sort=False).size().sort_index()
+    kinds = kinds.sort_values(ascending=False, kind="stable")
+    said = [f"{n} {s}" + (f" ({why})" if why else "") for (s, why), n in kinds.items()]
+    return f"{things.capitalize()} ({len(table)}): {'; '.join(said) or 'none'}."
+
+
 def with_interval(table, value, low="ci_low", high="ci_high", digits=3):
     """A table for reading: one column of text in place of a value and the ends of its interval.
 

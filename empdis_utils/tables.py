@@ -4,14 +4,24 @@ The schemas are the contract between chapters. A chapter writes with `write`, th
 with `read`; both refuse a table that breaks its schema and list every bad row.
 """
 
+import errno
+import os
+from contextlib import suppress
 from pathlib import Path
 
 import pandas as pd
 import pandera.pandas as pa
+import pyarrow
 from pandera.errors import SchemaErrors
 
 QUADRANTS = ("blue", "red", "green", "yellow")
 MODALITIES = ("text", "audio", "video")
+WRITE_ADVICE = {
+    errno.ENOSPC: "make room and run the chapter again",
+    errno.EDQUOT: "make room and run the chapter again",
+    errno.EACCES: "give yourself write access to the folder",
+    errno.EROFS: "choose a folder that can be written",
+}
 
 
 def _col(dtype, *checks, nullable=False, required=True):
@@ -177,10 +187,29 @@ def check(frame, name):
 
 
 def write(frame, directory, name):
-    """Check `frame` and write it to ``directory/name.parquet``. Returns the path."""
+    """Check `frame` and write it to ``directory/name.parquet``. Returns the path.
+
+    Written aside, then renamed: a table is whole or not there.
+
+    Raises
+    ------
+    OSError
+        Says which table, where, and what is in the way: a full disk, a folder without write access.
+    """
     path = Path(directory) / f"{name}.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    check(frame, name).to_parquet(path, index=False)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    frame = check(frame, name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.to_parquet(aside, index=False)
+        os.replace(aside, path)
+    except OSError as error:
+        what = WRITE_ADVICE.get(error.errno, "is the folder there, and can it be written?")
+        told = f"table '{name}' was not written to {directory} ({error.strerror or error}): {what}"
+        raise OSError(error.errno, told) from error
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
     return path
 
 
@@ -191,6 +220,8 @@ def read(directory, name):
     ------
     FileNotFoundError
         Says which table is missing and where, when the chapter that writes it has not run.
+    ValueError
+        A file that is no whole Parquet table, or too little memory to read it.
     """
     path = Path(directory) / f"{name}.parquet"
     if not path.exists():
@@ -199,7 +230,19 @@ def read(directory, name):
             f"no table '{name}' in {directory}: run the chapter that writes it first "
             f"(tables there: {', '.join(there) or 'none'})"
         )
-    return check(pd.read_parquet(path), name)
+    try:
+        frame = pd.read_parquet(path)
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise ValueError(
+            f"table '{name}' in {directory} cannot be read: delete {path} and run the chapter that "
+            f"writes it again ({error})"
+        ) from error
+    except MemoryError as error:
+        raise ValueError(
+            f"table '{name}' in {directory}: not enough memory to read "
+            f"{path.stat().st_size / 2**20:,.0f} MB; close other programs"
+        ) from error
+    return check(frame, name)
 
 
 def read_embeddings(directory, encoder, seeds, folds):

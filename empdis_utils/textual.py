@@ -6,10 +6,12 @@ labels around the clip in the original space.
 """
 
 import re
+import warnings
 from functools import cache
 
 import numpy as np
 import pandas as pd
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import pairwise_distances_chunked
 from sklearn.pipeline import make_pipeline
@@ -31,16 +33,16 @@ def margin(p):
     Returns
     -------
     array [n]
-        ``|log(p / (1 - p))|``: 0 on the boundary.
+        ``|log(p / (1 - p))|``: 0 on the boundary; missing where p is.
     """
     p = np.asarray(p, float)
-    if not ((p >= 0) & (p <= 1)).all():
+    if ((p < 0) | (p > 1)).any():
         raise ValueError("p must lie between 0 and 1")
     p = np.clip(p, 1e-6, 1 - 1e-6)
     return np.abs(np.log(p) - np.log1p(-p))
 
 
-def linear_p(embeddings, y, held_out) -> np.ndarray:
+def linear_p(embeddings, y, held_out) -> tuple[np.ndarray, str]:
     """Probability of class 1 of held-out clips, by logistic regression on the other clips.
 
     Parameters
@@ -54,12 +56,15 @@ def linear_p(embeddings, y, held_out) -> np.ndarray:
 
     Returns
     -------
-    array [held_out.sum()]
+    p : array [held_out.sum()]
+    reason : str
+        Empty, or why every p is NaN: the clips that train are of one class, or the regression did
+        not converge.
 
     Raises
     ------
     ValueError
-        More than two classes, or only one among the clips that train.
+        Classes other than 0 and 1.
 
     Notes
     -----
@@ -67,11 +72,19 @@ def linear_p(embeddings, y, held_out) -> np.ndarray:
     """
     embeddings, y, held_out = _checked(embeddings, y=y, held_out=held_out)
     held_out = held_out.astype(bool)
-    if set(np.unique(y[~held_out])) != {0, 1}:
-        found = sorted(set(y[~held_out].tolist()))
-        raise ValueError(f"the clips that train must be of classes 0 and 1, found {found}")
+    if len(found := sorted(set(y.tolist()))) > 2 or not set(found) <= {0, 1}:
+        raise ValueError(f"the clips must be of classes 0 and 1, found {found}")
+    none = np.full(held_out.sum(), np.nan)
+    if len(np.unique(y[~held_out])) < 2:
+        return none, f"the clips that train are of one class (n={(~held_out).sum()})"
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
-    return model.fit(embeddings[~held_out], y[~held_out]).predict_proba(embeddings[held_out])[:, 1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", ConvergenceWarning)
+        try:
+            model.fit(embeddings[~held_out], y[~held_out])
+        except ConvergenceWarning:
+            return none, "the regression did not converge"
+    return model.predict_proba(embeddings[held_out])[:, 1], ""
 
 
 def local_purity(embeddings, y, groups, k=NEAREST, metric="cosine") -> pd.DataFrame:

@@ -134,7 +134,7 @@ def calibration(y, p, n_bins: int = 10) -> tuple[dict, pd.DataFrame]:
     return summary, bins
 
 
-def temperature_scale(p_val, y_val, p) -> tuple[np.ndarray, float]:
+def temperature_scale(p_val, y_val, p) -> tuple[np.ndarray, float, str]:
     """Soften or sharpen probabilities by one number learned on validation clips.
 
     Parameters
@@ -149,13 +149,16 @@ def temperature_scale(p_val, y_val, p) -> tuple[np.ndarray, float]:
     p_scaled : array shaped like `p`
         softmax(log p / T).
     T : float
-        Minimises validation log-loss within [0.05, 20]; above 1 the model was overconfident. A
-        validation set without errors has no finite minimum, so T stops at 0.05.
+        Minimises validation log-loss within [0.05, 20]; above 1 the model was overconfident.
+    reason : str
+        Empty, or why no temperature can be learned: one class, no errors (the smaller T the
+        better), no skill (the larger T the better), or T outside its limits. T is NaN then, and
+        `p_scaled` is `p`.
 
     Raises
     ------
     ValueError
-        As `calibration`; one class only in `y_val`; forms that differ.
+        As `calibration`; forms that differ.
 
     Notes
     -----
@@ -166,10 +169,20 @@ def temperature_scale(p_val, y_val, p) -> tuple[np.ndarray, float]:
     if np.ndim(p_val) != np.ndim(p) or val.shape[1] != proba.shape[1]:
         raise ValueError(f"p_val {np.shape(p_val)} and p {np.shape(p)} differ in form.")
     y_val = _labels(y_val, val, "y_val")
-    if len(np.unique(y_val)) < 2:
-        raise ValueError(f"y_val has one class (n={len(y_val)}): too few to learn a temperature.")
     smallest = np.finfo(float).tiny
     logits = np.log(val.clip(smallest))
+    own = logits[np.arange(len(y_val)), y_val]
+
+    def unscaled(reason: str):
+        return np.asarray(p, float), np.nan, f"{reason} (n={len(y_val)})"
+
+    # The loss is convex in 1 / T: these three tell whether its minimum is at 0 or at infinity.
+    if len(np.unique(y_val)) < 2:
+        return unscaled("the validation clips are of one class")
+    if own.mean() <= logits.mean() + 1e-12:
+        return unscaled("no skill on the validation clips")
+    if (own >= logits.max(axis=1)).all():
+        return unscaled("no errors among the validation clips")
 
     def loss(log_t: float) -> float:
         scaled = log_softmax(logits / np.exp(log_t), axis=1)
@@ -177,8 +190,10 @@ def temperature_scale(p_val, y_val, p) -> tuple[np.ndarray, float]:
 
     found = minimize_scalar(loss, bounds=np.log([0.05, 20]), method="bounded")
     temperature = float(np.exp(found.x))
+    if not 0.0501 < temperature < 19.9:
+        return unscaled("the best temperature is outside 0.05 to 20")
     scaled = softmax(np.log(proba.clip(smallest)) / temperature, axis=1)
-    return (scaled[:, 1] if np.ndim(p) == 1 else scaled), temperature
+    return (scaled[:, 1] if np.ndim(p) == 1 else scaled), temperature, ""
 
 
 def risk_coverage(error, uncertainty) -> tuple[pd.DataFrame, float]:

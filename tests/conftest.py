@@ -1,14 +1,62 @@
-"""Shared by the tests that run chapters: make, and the book of the synthetic corpus."""
+"""What every test stands on, and what tests that run chapters share: make, the synthetic book."""
 
 import os
+import platform
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILD = ROOT / "_build" / "test"  # kept between test runs: only what changed runs again
+
+# A busy machine is no fault, and what fails anywhere must fail everywhere.
+settings.register_profile(
+    "anywhere", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("anywhere")
+
+
+def machine():
+    """Lines on what arithmetic runs here: a red run elsewhere can be understood from its log."""
+    import threadpoolctl
+
+    from empdis_utils.run import hardware
+
+    pools = [
+        f"{pool['internal_api']} {pool.get('version')} ({pool.get('architecture', '-')}, "
+        f"{pool['num_threads']} threads)"
+        for pool in threadpoolctl.threadpool_info()
+    ]
+    names = ("numpy", "scipy", "pandas", "statsmodels", "scikit-learn", "torch")
+    packages = ", ".join(f"{name} {version(name)}" for name in names)
+    wanted = ("OPENBLAS_", "OMP_", "MKL_", "ATEN_", "NPY_", "ONEDNN_")
+    asked = [f"{name}={os.environ[name]}" for name in sorted(os.environ) if name.startswith(wanted)]
+    load = ", ".join(f"{x:.1f}" for x in os.getloadavg()) if hasattr(os, "getloadavg") else "?"
+    lines = [
+        f"machine: {hardware()}; load {load}",
+        f"python: {platform.python_version()}; {packages}",
+        f"arithmetic: {'; '.join(dict.fromkeys(pools)) or 'no library loaded'}",
+        f"environment: {' '.join(asked) or 'nothing set'}",
+    ]
+    if torch := sys.modules.get("torch"):
+        capability = torch.backends.cpu.get_cpu_capability()
+        lines.insert(3, f"torch: {capability}, {torch.get_num_threads()} threads")
+    return lines
+
+
+def pytest_collection_finish(session):
+    """Say before the first test what machine this is (``-q`` leaves pytest's own header out).
+
+    By now the libraries that the tests use are loaded, so that they can be asked.
+    """
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter:
+        for line in machine():
+            reporter.write_line(line)
 
 
 def make(*words, build=BUILD, data="", check=True, **options):

@@ -243,7 +243,7 @@ def test_programs_that_race_on_one_file_never_judge_twice(sample, tmp_path):
     racers = [context.Process(target=_judge_many, args=(path, sample, done)) for _ in range(4)]
     for racer in racers:
         racer.start()
-    kept = sum(done.get(timeout=30) for _ in racers)
+    kept = sum(done.get(timeout=600) for _ in racers)
     for racer in racers:
         racer.join()
     annotations, problems = read_annotations(path, sample)

@@ -142,3 +142,20 @@ def test_read_annotations_more(tmp_path):
     assert len(table) == 2 and problems["file"].tolist() == ["f.csv", "f.csv"]
     with pytest.raises(FileNotFoundError):
         read_annotations(tmp_path / "missing.csv")
+
+
+def test_names_that_look_the_same_are_told(tmp_path):
+    """Blanks around a name go (one annotator, not two); what hides inside a name is refused."""
+    rows = good_rows()
+    rows[1][0], rows[2][1] = "\u200bann\xa0", " c2\ufeff"
+    rows.append(["a\u200bnn", "c1", "audio", 1, "neutral", "audio", "2026-01-01T10:00:00+00:00"])
+    table, problems = read_annotations(write(tmp_path / "ann.csv", rows), clips=["c1", "c2"])
+    assert set(table["annotator"]) == {"ann"} and len(table) == 4
+    left_out = problems[~problems["used"]]
+    assert left_out["line"].tolist() == [6]
+    assert "'a\\u200bnn' looks like 'ann'" in left_out["problem"].item()
+    repaired = problems[problems["problem"].str.startswith("repaired")]
+    assert repaired[["line", "problem"]].values.tolist() == [
+        [3, "repaired annotator"],
+        [4, "repaired clip_id"],
+    ]

@@ -160,7 +160,7 @@ def segments(*recordings, times=((1.0, 2.5), (4.2, 6.0))):
 
 
 def fetch(manifest, folder, server, **options):
-    quick = {"sleep": 0, "timeout": 0.5, "retries": 2, "progress": False}
+    quick = {"sleep": 0, "timeout": 20, "retries": 2, "progress": False}
     return clips.fetch(manifest, folder, url=server.url, **quick | options)
 
 
@@ -298,9 +298,9 @@ def test_a_file_that_ends_early_is_truncated_not_short(server, variants, tmp_pat
 
 def test_a_stall_times_out(server, tmp_path):
     started = time.monotonic()
-    table = fetch(segments("stall", "whole"), tmp_path, server, retries=1)
+    table = fetch(segments("stall", "whole"), tmp_path, server, retries=1, timeout=2)
     assert table["status"].tolist() == ["network"] * 2 + ["ok"] * 2
-    assert "timed out" in table["reason"][0] and time.monotonic() - started < 8
+    assert "timed out" in table["reason"][0] and time.monotonic() - started < 25
 
 
 def test_drips_count_as_a_stall(tmp_path):
@@ -341,7 +341,7 @@ def test_what_is_fetched_is_not_lost_by_a_kill(server, tmp_path):
         rows.iloc[i : i + 1 if i < 2 else None].to_csv(release / f"{name}.csv", index=False)
     environment = {**os.environ, "EMPDIS_DATA": str(tmp_path / "data")}
     command = [sys.executable, "-W", "ignore", "-m", "empdis_utils.clips"]
-    command += ["--url", server.url, "--sleep", "0", "--timeout", "5"]
+    command += ["--url", server.url, "--sleep", "0", "--timeout", "60"]
 
     def start(*words):
         return subprocess.Popen(
@@ -362,7 +362,7 @@ def test_what_is_fetched_is_not_lost_by_a_kill(server, tmp_path):
     before, size = len(server.asked), max(f.stat().st_size for f in part.iterdir())
 
     done = start()
-    told = done.communicate(timeout=30)[1]
+    told = done.communicate(timeout=600)[1]
     assert done.returncode == 0, told
     later = server.asked[before:]
     assert {name for name, _ in later} == {"slow"}, "the finished recording is not asked for"

@@ -453,6 +453,58 @@ def test_own_manifest_lists_every_bad_value(tmp_path):
         corpora.read_manifest(own(tmp_path, []))
 
 
+INVISIBLE = pytest.mark.parametrize(
+    "other", ["r0 ", " r0", "r0\xa0", "r0\u200b", "\u2060r0", "r\u200b0", "r0\ufeff"]
+)
+
+
+@INVISIBLE
+@pytest.mark.parametrize("column", ["clip_id", "dialog_id", "label", "split"])
+def test_two_names_that_look_the_same_are_refused(tmp_path, column, other):
+    """`r0` and `r0 ` would be two recordings: one of them on both sides of a fold."""
+    rows = [["a", "x", "hello", "yes", "train", "1"], ["b", "y", "hello", "no", "train", "0"]]
+    rows = [dict(zip([*OWN, "y"], row, strict=True)) for row in [*rows, rows[0]]]
+    rows[2]["clip_id"] = "c"
+    rows[0][column], rows[2][column] = "r0", other
+    path = own(tmp_path, [list(row.values()) for row in rows], [*OWN, "y"])
+    with pytest.raises(CorpusError) as error:
+        corpora.read_manifest(path)
+    assert (4, column) in {(line, name) for _, line, name in problems(error)}
+    assert f"{ascii(other)} beside 'r0'" in [p.found for p in error.value.problems]
+
+
+def test_blanks_around_names_are_removed_and_counted(tmp_path):
+    rows = [
+        ["a ", "r0", " one ", "empathetic", "Train", "1 "],
+        ["b", "caf\N{LATIN SMALL LETTER E}\N{COMBINING ACUTE ACCENT}", "", " neutral", "test", "0"],
+    ]
+    columns = ["clip_id", " dialog_id", "transcript", "label", "split\u200b", "start_s"]
+    corpus = corpora.load(own(tmp_path, rows, columns))
+    frame = corpus.manifest
+    assert frame["clip_id"].tolist() == ["a", "b"] and frame["dialog_id"].tolist()[1] == "café"
+    assert frame["split"].tolist() == ["train", "test"] and frame["y"].tolist() == [1, 0]
+    assert frame["transcript"].tolist() == [" one ", ""], "text stays as it is"
+    (note,) = corpus.notes
+    assert "clip_id 1, dialog_id 1, label 1, split 1, start_s 1" in note
+    assert corpora.load(own(tmp_path, [["a", "r", "x", "neutral", "train"]])).notes == ()
+
+
+def test_a_long_transcript_is_no_malformed_csv(tmp_path):
+    text = "word " * 200_000  # 1 MB; Python's own limit for a field is 128 KB
+    manifest = corpora.read_manifest(own(tmp_path, [["a", "r", text, "neutral", "train"]]))
+    assert manifest["n_tokens"].tolist() == [200_000]
+
+
+def test_too_little_memory_is_a_sentence(tmp_path, monkeypatch):
+    def none_left(data, path):
+        raise MemoryError
+
+    path = own(tmp_path, [["a", "r", "x", "neutral", "train"]])
+    monkeypatch.setattr(corpora, "_decode", none_left)
+    with pytest.raises(CorpusError, match=r"manifest.csv: not enough memory to read 0 MB"):
+        corpora.read_manifest(path)
+
+
 def test_paths_that_leave_the_folder_are_all_refused(tmp_path):
     root = tmp_path / "corpus"
     (root / "audio").mkdir(parents=True)
@@ -827,3 +879,39 @@ def test_which_csv_of_predictions_is_asked_for(tmp_path):
         corpora.load("predictions:")
     with pytest.raises(CorpusError, match="none.csv: cannot be read"):
         corpora.load(f"predictions:{tmp_path / 'none.csv'}")
+
+
+def test_names_of_given_predictions_follow_the_same_rule(tmp_path):
+    path, head = tmp_path / "p.csv", "clip_id,y,split, dialog_id ,voice,both \n"
+    path.write_text(head + "a ,1,Test,r,0.5,0.5\nb,0 ,test,r,1,0\n")
+    with pytest.raises(CorpusError) as error:
+        corpora.read_predictions(path)
+    assert problems(error) == {("p.csv", 3, "split")}
+    path.write_text(head + "a ,1,Test,r,0.5,0.5\nb,0 ,Test,r,1,0\n")
+    corpus = corpora.read_predictions(path)
+    assert set(corpus.predictions["inputs"]) == {"voice", "both"}
+    assert corpus.manifest["clip_id"].tolist() == ["a", "b"]
+    assert corpus.manifest["split"].tolist() == ["test", "test"]
+    assert corpus.manifest["dialog_id"].tolist() == ["r", "r"]
+    assert "clip_id 1, split 2, y 1" in corpus.notes[0]
+    path.write_text("clip_id,y,voice,voice\u200b\na,1,0.5,0.5\nb,0,1,0\n")
+    with pytest.raises(CorpusError, match="this column, once"):
+        corpora.read_predictions(path)
+    path.write_text("clip_id,y,my voice,my\xa0voice\na,1,0.5,0.5\nb,0,1,0\n")
+    with pytest.raises(CorpusError, match="looks the same"):
+        corpora.read_predictions(path)
+
+
+def test_a_published_file_that_cannot_be_read_is_a_sentence(tmp_path, monkeypatch, tiny):
+    folder = tmp_path / "data" / "tiny"
+    folder.mkdir(parents=True)
+    for file in corpora.CATALOGUE["tiny"]["files"]:
+        (folder / file).write_bytes(b"x")
+    monkeypatch.setenv("EMPDIS_DATA", str(tmp_path / "data"))
+
+    def refused(self):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    with pytest.raises(CorpusError, match=r"cannot be read \(Permission denied\)"):
+        corpora.paths("tiny")

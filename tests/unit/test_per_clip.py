@@ -3,7 +3,6 @@
 import functools
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -271,17 +270,18 @@ def threads():
 def dask_cluster(tmp_path_factory):
     """Address of a real scheduler, and its three workers (processes)."""
     folder = tmp_path_factory.mktemp("dask")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    address = f"tcp://127.0.0.1:{port}"
+    card = folder / "scheduler.json"  # the scheduler takes a free port and writes it there
     place = ["--nthreads", "1", "--no-nanny", "--local-directory", str(folder)]
     with open(folder / "log", "w") as log:
-        running = [dask("scheduler", "--host", "127.0.0.1", "--port", port, log=log)]
-        running += [dask("worker", address, *place, log=log) for _ in range(3)]
+        where = ["--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(card)]
+        running = [dask("scheduler", *where, log=log)]
+        running += [dask("worker", "--scheduler-file", str(card), *place, log=log) for _ in "123"]
         try:
-            with distributed.Client(address, timeout=30, set_as_default=False) as client:
-                client.wait_for_workers(3, timeout=30)
+            with distributed.Client(
+                scheduler_file=card, timeout=300, set_as_default=False
+            ) as client:
+                address = client.scheduler.address
+                client.wait_for_workers(3, timeout=300)
                 client.run(has_code, per_clip.CODE)
             yield address, running[1:]
         finally:
@@ -335,6 +335,7 @@ def test_no_scheduler_and_no_worker_are_one_sentence(monkeypatch):
         per_clip.cluster("tcp://127.0.0.1:1")
     with pytest.raises(per_clip.ClusterError, match="^No Dask scheduler answers at nonsense://"):
         per_clip.cluster("nonsense://x")
+    monkeypatch.setattr(per_clip, "CONNECT_S", 5)  # enough to connect on a busy machine
     quiet = {"n_workers": 0, "processes": False, "protocol": "tcp", "dashboard_address": ":0"}
     with distributed.LocalCluster(host="127.0.0.1", **quiet) as empty:
         with pytest.raises(per_clip.ClusterError, match="^No worker has joined .*dask worker tcp:"):
@@ -379,7 +380,7 @@ def test_a_killed_worker_loses_no_clip_and_doubles_none(workers, tmp_path):
     clips = [(path.stem, path) for path in paths]
     table = per_clip.measure(clips, slow_size, COLUMNS, title="size", progress=False)
     killer.join()
-    assert workers[1].wait(10) == -signal.SIGKILL and workers[0].poll() is None
+    assert workers[1].wait(300) == -signal.SIGKILL and workers[0].poll() is None
     assert table["clip_id"].tolist() == [path.stem for path in paths]
     assert table["size"].tolist() == list(range(1, 61)) and (table["status"] == "ok").all()
     took = [set(path.with_suffix(".pids").read_text().split()) for path in paths]

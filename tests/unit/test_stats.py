@@ -536,6 +536,84 @@ def test_mixed_model_says_why_not():
     assert status(np.where(first, np.nan, value), first, label, recording) == "too_few"
 
 
+def test_mixed_model_at_the_boundary_has_the_error_of_least_squares():
+    """Oracle: statsmodels OLS, on data whose REML Hessian is not positive (it gave a warning and
+    no interval on one processor, another interval on the next)."""
+    for seed in (16, 60, 97, 126, 292):
+        rng = np.random.default_rng(seed)
+        n = rng.integers(12, 60)
+        recording = rng.integers(0, rng.integers(2, n), n)
+        first, label = rng.random(n) < 0.4, rng.integers(0, 2, n)
+        value = rng.standard_normal(n) if seed % 3 else rng.integers(0, 2, n)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            row = stats.mixed_model(value, first, label, recording).iloc[0]
+        oracle = sm.OLS(value, np.column_stack([np.ones(n), first, label])).fit()
+        assert row.status == "boundary", seed
+        assert (row.coef, row.se) == pytest.approx((oracle.params[1], oracle.bse[1]), rel=1e-6)
+
+
+N = np.arange(40)
+ODD, PAIR, NOISE = N % 2 == 1, N // 2 % 2, np.random.default_rng(0).standard_normal(40)
+
+
+@pytest.mark.parametrize(
+    ("value", "first", "label", "recording", "status"),
+    [
+        pytest.param(np.where(ODD, 1.0, 2.0), ODD, PAIR, N % 5, "constant", id="value per group"),
+        pytest.param(ODD + 3.0 * PAIR, ODD, PAIR, N % 5, "constant", id="value per group, label"),
+        pytest.param(N % 5 * 1.0, ODD, PAIR, N % 5, "constant", id="one value per recording"),
+        pytest.param(N % 5 + 2.0 * ODD, ODD, PAIR, N % 5, "constant", id="recording plus group"),
+        pytest.param(1 + 1e-15 * NOISE, ODD, PAIR, N % 5, "constant", id="constant to rounding"),
+        pytest.param(NOISE, ODD, PAIR, N, "confounded", id="a recording per clip"),
+        pytest.param(NOISE, ODD, PAIR, ODD, "confounded", id="a recording per group"),
+        pytest.param(NOISE, ODD, ODD * 1, N % 5, "confounded", id="classes separated by group"),
+    ],
+)
+def test_mixed_model_says_why_it_has_no_estimate(value, first, label, recording, status):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        row = stats.mixed_model(value, first, label, recording).iloc[0]
+    assert row.status == status and row.reason
+    assert row[["coef", "se", "z", "p", "ci_low", "ci_high"]].isna().all()
+
+
+def test_mixed_model_of_two_clips_per_recording_is_the_paired_comparison():
+    """Oracle: with one clip of each group per recording, REML's z is the paired t."""
+    recording = N // 2
+    value = NOISE + 2 * np.random.default_rng(1).standard_normal(20)[recording]
+    row = stats.mixed_model(value, ODD, None, recording).iloc[0]
+    assert row.status == "ok"
+    assert row.z == pytest.approx(sps.ttest_rel(value[ODD], value[~ODD]).statistic, rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("change", "status"),
+    [
+        ({"cov_params": lambda self: -np.eye(3)}, "not_positive"),
+        ({"cov_params": lambda self: np.full((3, 3), np.nan)}, "not_converged"),
+        ({"converged": False}, "not_converged"),
+    ],
+)
+def test_mixed_model_that_failed_gives_no_number(monkeypatch, change, status):
+    """Oracle: planted failures of the fit, which no processor's last digits decide."""
+    value = NOISE + 3 * (N % 5)
+
+    class Failed(stats.MixedLM):
+        def fit(self, **options):
+            fit = super().fit(**options)
+            planted = dict.fromkeys(["cov_re", "converged", "params"])
+            planted = {name: getattr(fit, name) for name in planted}
+            planted["cov_params"] = lambda self: fit.cov_params()
+            return type("Fit", (), planted | change)()
+
+    assert stats.mixed_model(value, ODD, None, N % 5).iloc[0].status == "ok"
+    monkeypatch.setattr(stats, "MixedLM", Failed)
+    row = stats.mixed_model(value, ODD, None, N % 5).iloc[0]
+    assert row.status == status and row.reason
+    assert row[["coef", "se", "z", "p", "ci_low", "ci_high"]].isna().all()
+
+
 def test_mixed_models_are_the_single_ones_of_each_feature_and_contrast():
     features, quadrant, recording, label = nested(n_features=2)
     features.iloc[::7, 1] = np.nan

@@ -107,3 +107,11 @@ def test_small_p_keep_their_digits():
     told = style.readable(table.set_index(pd.Index([5, 6])))
     assert told["p"].tolist() == ["0.00012", ""] and told["p (Welch)"].tolist() == ["3e-09", "0.5"]
     assert told["pairs"].tolist() == [0.123, 1.0] and list(told.index) == [0, 1]
+
+
+def test_outcomes_counts_every_status_and_reason_once():
+    table = pd.DataFrame(
+        {"status": ["constant", "ok", "few", "ok"], "reason": ["all 1", "", "n=2", ""]}
+    )
+    told = style.outcomes(table, "fits")
+    assert told == "Fits (4): 2 ok; 1 constant (all 1); 1 few (n=2)."

@@ -1,5 +1,9 @@
 """Oracle: DESIGN's contract, by round trip and by rows that break it on purpose."""
 
+import errno
+import os
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -95,3 +99,48 @@ def test_embeddings_that_are_not_there_are_named_with_what_to_change(
     assert list(read) == [43] and read[43].equals(frame)
     with pytest.raises(ValueError, match=said):
         tables.read_embeddings(tmp_path, encoder, seeds, folds)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.ENOSPC, "No space left on device.*make room and run the chapter again"),
+        (errno.EACCES, "Permission denied.*write access"),
+        (errno.EROFS, "Read-only file system.*choose a folder"),
+        (errno.EIO, "is the folder there"),
+    ],
+)
+def test_a_table_that_cannot_be_written_leaves_the_last_whole_one(
+    tmp_path, monkeypatch, number, said
+):
+    frame = pd.DataFrame({"anything": [1, 2]})
+    tables.write(frame, tmp_path, "mine")
+
+    def fails(self, path, **options):
+        Path(path).write_bytes(b"PAR1 half")
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(pd.DataFrame, "to_parquet", fails)
+    with pytest.raises(OSError, match=f"(?s)table 'mine' was not written to .*{said}"):
+        tables.write(frame + 1, tmp_path, "mine")
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.parquet"]
+    pd.testing.assert_frame_equal(tables.read(tmp_path, "mine"), frame)
+
+
+@pytest.mark.parametrize("cut", [0, 4, 200])
+def test_a_damaged_table_says_what_to_delete(tmp_path, cut):
+    path = tables.write(pd.DataFrame({"anything": range(1000)}), tmp_path, "mine")
+    path.write_bytes(path.read_bytes()[:cut])
+    with pytest.raises(ValueError, match="'mine' in .* cannot be read: delete .*mine.parquet"):
+        tables.read(tmp_path, "mine")
+
+
+def test_too_little_memory_is_a_sentence(tmp_path, monkeypatch):
+    tables.write(pd.DataFrame({"anything": [1]}), tmp_path, "mine")
+
+    def none_left(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(pd, "read_parquet", none_left)
+    with pytest.raises(ValueError, match="table 'mine' in .*: not enough memory to read 0 MB"):
+        tables.read(tmp_path, "mine")

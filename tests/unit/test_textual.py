@@ -2,6 +2,7 @@
 
 import sys
 import types
+import warnings
 
 import numpy as np
 import pytest
@@ -31,9 +32,9 @@ def test_margin_is_the_size_of_the_log_odds(logit):
 
 def test_margin_of_certainty_is_finite_and_of_nonsense_refused():
     assert np.isfinite(textual.margin([0, 1])).all() and textual.margin([0.5])[0] == 0
-    for p in (1.2, np.nan):
-        with pytest.raises(ValueError, match="between 0 and 1"):
-            textual.margin([p])
+    assert np.isnan(textual.margin([0.5, np.nan])).tolist() == [False, True]
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        textual.margin([1.2])
 
 
 def test_linear_p_is_scikit_learns_on_standardised_training_clips(blobs):
@@ -43,7 +44,9 @@ def test_linear_p_is_scikit_learns_on_standardised_training_clips(blobs):
     z = (x - train.mean(axis=0)) / train.std(axis=0)
     model = LogisticRegression(max_iter=2000).fit(z[~held_out], y[~held_out])
     expected = expit(z[held_out] @ model.coef_[0] + model.intercept_[0])
-    np.testing.assert_allclose(textual.linear_p(x, y, held_out), expected, rtol=1e-6)
+    p, reason = textual.linear_p(x, y, held_out)
+    np.testing.assert_allclose(p, expected, rtol=1e-6)
+    assert reason == ""
     assert ((expected > 0.5) == y[held_out]).mean() > 0.8
 
 
@@ -52,12 +55,29 @@ def test_linear_p_never_sees_the_held_out_labels(blobs):
     held_out = np.arange(80) % 4 == 0
     flipped = np.where(held_out, 1 - y, y)
     np.testing.assert_array_equal(
-        textual.linear_p(x, y, held_out), textual.linear_p(x, flipped, held_out)
+        textual.linear_p(x, y, held_out)[0], textual.linear_p(x, flipped, held_out)[0]
     )
-    with pytest.raises(ValueError, match=r"classes 0 and 1, found \[0\]"):
-        textual.linear_p(x, np.zeros(80, int), held_out)
     with pytest.raises(ValueError, match=r"found \[0, 1, 2\]"):
         textual.linear_p(x, np.arange(80) % 3, held_out)
+
+
+def test_linear_p_that_cannot_be_fitted_says_why(blobs, monkeypatch):
+    """Known truth: nothing to learn from one class; two steps are too few for this fit."""
+    x, y, _ = blobs
+    p, reason = textual.linear_p(x, y, y == 1)
+    assert np.isnan(p).all() and len(p) == 40 and "of one class (n=40)" in reason
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        apart = x + 100 * y[:, None]  # perfectly separated classes
+        p, reason = textual.linear_p(apart, y, np.arange(80) % 4 == 0)
+        assert ((p > 0.5) == y[::4]).all() and reason == ""
+        p, reason = textual.linear_p(np.ones((80, 3)), y, np.arange(80) % 4 == 0)
+        np.testing.assert_allclose(p, 0.5)  # constant features: the share of class 1
+        monkeypatch.setattr(
+            textual, "LogisticRegression", lambda **_: LogisticRegression(max_iter=2)
+        )
+        p, reason = textual.linear_p(x, y, np.arange(80) % 4 == 0)
+    assert np.isnan(p).all() and reason == "the regression did not converge"
 
 
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])

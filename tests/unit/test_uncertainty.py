@@ -1,5 +1,6 @@
 """Oracles: scipy.stats.entropy, scikit-learn's scores and calibration curve, cases by hand."""
 
+import re
 from itertools import permutations
 
 import numpy as np
@@ -123,7 +124,8 @@ def test_temperature_is_recovered(true):
     z = generator.normal(0, 2, 40_000)
     y = (generator.random(40_000) < expit(z)).astype(int)
     p = expit(true * z)
-    scaled, temperature = temperature_scale(p, y, p)
+    scaled, temperature, reason = temperature_scale(p, y, p)
+    assert reason == ""
     assert temperature == pytest.approx(true, rel=0.05)
     assert np.allclose(scaled, expit(true * z / temperature), atol=1e-9)
     grid = [log_loss(y, expit(true * z / t)) for t in np.geomspace(0.1, 10, 41)]
@@ -134,20 +136,34 @@ def test_temperature_of_three_classes_keeps_the_winner():
     z = np.log(P3)
     y = np.array([np.random.default_rng(i).choice(3, p=row) for i, row in enumerate(P3)])
     sharp = softmax(4 * z, axis=1)
-    scaled, temperature = temperature_scale(sharp, y, sharp)
+    scaled, temperature, _ = temperature_scale(sharp, y, sharp)
     assert temperature == pytest.approx(4, rel=0.35)
     assert (scaled.argmax(axis=1) == sharp.argmax(axis=1)).all()
     assert np.allclose(scaled.sum(axis=1), 1)
     assert log_loss(y, scaled) < log_loss(y, sharp)
 
 
-def test_temperature_at_its_ends():
-    """Certain and right: no finite minimum, so T stops at the bound. Certain p stays certain."""
-    p, temperature = temperature_scale([0.2, 0.9], [0, 1], [0.0, 0.4, 1.0])
-    assert temperature == pytest.approx(0.05, rel=1e-3)
-    assert p[0] == 0 and p[1] < 0.01 and p[2] == 1
-    with pytest.raises(ValueError, match=r"one class \(n=2\)"):
-        temperature_scale([0.2, 0.9], [1, 1], [0.4])
+@pytest.mark.parametrize(
+    ("p_val", "y_val", "reason"),
+    [
+        ([0.2, 0.9], [1, 1], r"one class \(n=2\)"),
+        ([0.2, 0.9], [0, 1], "no errors"),
+        ([0.0, 1.0], [0, 1], "no errors"),
+        ([0.5, 0.5, 0.5], [0, 1, 1], "no skill"),
+        ([0.9, 0.2], [0, 1], "no skill"),
+        ([1.0, 0.0], [0, 1], "no skill"),
+        ([0.7, 0.7], [0, 1], "no skill"),
+        ([0.45, 0.55, 0.4999999], [0, 1, 1], "outside 0.05 to 20"),
+    ],
+)
+def test_temperature_that_cannot_be_learned_says_why(p_val, y_val, reason):
+    """Known truth: the loss falls without end, or never; probabilities stay as they are."""
+    scaled, temperature, told = temperature_scale(p_val, y_val, [0.0, 0.4, 1.0])
+    assert np.isnan(temperature) and re.search(reason, told)
+    assert scaled.tolist() == [0.0, 0.4, 1.0]
+
+
+def test_temperature_refuses_another_form():
     with pytest.raises(ValueError, match="differ in form"):
         temperature_scale([0.2, 0.9], [0, 1], P3)
 
