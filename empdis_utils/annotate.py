@@ -26,7 +26,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from empdis_utils import corpora, playable, run, tables
+from empdis_utils import corpora, parameters, places, playable, tables
 from empdis_utils.agreement import JUDGMENTS
 from empdis_utils.annotation_files import COLUMNS, OPTIONAL, read_annotations
 from empdis_utils.annotation_sample import annotation_order
@@ -39,7 +39,7 @@ HEADER = [*COLUMNS, *OPTIONAL]
 FULL = "+".join(MODALITIES)
 TOO_SOON_S = 0.4
 ROOM = 1 << 20  # bytes that must be free for answers before a study is opened
-NOTEBOOK = run.NOTEBOOKS / "annotate" / "annotate.ipynb"
+NOTEBOOK = parameters.NOTEBOOKS / "annotate" / "annotate.ipynb"
 
 
 class AnnotationError(Exception):
@@ -511,10 +511,10 @@ def open_study(profile, runs, folder):
         No such profile or sample, a corpus without media, or a folder that cannot be used.
     """
     try:
-        given = run.chapter_parameters(profile, CHAPTER)
-        settings = {**run.notebook_parameters(CHAPTER), **given}
+        given = parameters.chapter_parameters(profile, CHAPTER)
+        settings = {**parameters.notebook_parameters(CHAPTER), **given}
         corpus = corpora.load(settings["corpus"])
-    except (run.RunError, corpora.CorpusError) as error:
+    except (parameters.RunError, corpora.CorpusError) as error:
         raise AnnotationError(str(error)) from None
     if corpus.root is None:
         raise AnnotationError(f"Corpus '{corpus.name}' has no media, so there is nothing to show.")
@@ -602,8 +602,8 @@ def main(arguments=None):
     """Command line; what cannot be done is one message and exit status 1."""
     parser = argparse.ArgumentParser(prog="python -m empdis_utils.annotate")
     parser.add_argument("profile")
-    parser.add_argument("--runs", type=Path, default=run.ROOT / "_build" / "runs")
-    parser.add_argument("--to", type=Path, default=run.ROOT / "annotations")
+    parser.add_argument("--runs", type=Path, default=places.ROOT / "_build" / "runs")
+    parser.add_argument("--to", type=Path, default=places.ROOT / "annotations")
     parser.add_argument("--port", type=int, default=8866)
     asked = parser.parse_args(arguments)
     try:

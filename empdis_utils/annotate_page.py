@@ -7,8 +7,9 @@ from pathlib import Path
 import ipywidgets as widgets
 from IPython.display import Javascript, display
 
-from empdis_utils import annotate, playable, run
+from empdis_utils import annotate, playable
 from empdis_utils.media import BadMediaError
+from empdis_utils.places import ROOT
 
 HERE = annotate.NOTEBOOK.parent
 # Key names of page.js -> judgment and its button.
@@ -22,7 +23,7 @@ KEYS = """<p class="empdis-keys">Keys: <kbd>1</kbd> or <kbd>E</kbd> empathetic, 
 on.</p>"""
 
 
-def start(profile="fixture", runs=run.ROOT / "_build" / "runs", folder=run.ROOT / "annotations"):
+def start(profile="fixture", runs=ROOT / "_build" / "runs", folder=ROOT / "annotations"):
     """Show the annotation page below this cell. ``make annotate`` sets all three by environment."""
     profile = os.environ.get("EMPDIS_ANNOTATE_PROFILE", profile)
     runs = Path(os.environ.get("EMPDIS_ANNOTATE_RUNS", runs))

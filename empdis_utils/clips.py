@@ -36,7 +36,7 @@ from yt_dlp.utils import ContentTooShortError, GeoRestrictedError, YoutubeDLErro
 
 from . import corpora, places
 from .media import BadMediaError, open_container
-from .run import sha256
+from .source import sha256
 
 URL = "https://www.youtube.com/watch?v={}"
 TERMS = (

@@ -29,7 +29,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from .run import ROOT
+from .places import ROOT
 
 EXERCISES = ROOT / "book" / "course" / "exercises"
 MARK = re.compile(r"^# %%(.*)$", re.MULTILINE)

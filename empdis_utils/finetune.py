@@ -5,18 +5,16 @@ joblib on one machine, or with `accelerate launch` on several GPUs. Which proces
 nothing in it. A fit whose activations are on disk is kept there, too: killed, it goes on from its
 last epoch; finished, it is read.
 
-    accelerate launch --num_processes 4 -m empdis_utils.finetune PROFILE
+    accelerate launch --num_processes 4 -m empdis_utils.launch PROFILE
 
 runs the fits of chapter 02 of a profile on four GPUs; the chapter then finds them.
 """
 
-import argparse
 import contextlib
 import copy
 import hashlib
 import json
 import resource
-import sys
 import time
 import warnings
 from dataclasses import dataclass, field
@@ -32,9 +30,10 @@ from accelerate.state import AcceleratorState
 from joblib import delayed
 from tqdm import tqdm
 
-from . import encoders, media, run, splits, tables
+from . import encoders, media, splits
 from .disk_cache import default_directory
 from .per_clip import parallel
+from .places import hardware
 from .source import code_of
 from .tail import Tail
 from .trunk_cache import MODELS, cache_trunk, cache_trunks, fits_in_memory  # noqa: F401 - one name
@@ -270,7 +269,7 @@ class _Fit:
             "cpu_s": self.spent["cpu_s"] + time.process_time() - self.started[0],
             "wall_s": self.spent["wall_s"] + time.monotonic() - self.started[1],
             "peak_mib": peak_mib(),
-            "hardware": run.hardware() + gpu,
+            "hardware": hardware() + gpu,
         }
 
 
@@ -306,14 +305,14 @@ def _pieces(rows, cache, accumulate):
 def _accelerator(precision):
     if precision not in ("no", "bf16", "fp16"):
         raise ValueError(f"precision is {precision!r}; it must be 'no', 'bf16' or 'fp16'.")
-    _processes()
+    processes()
     state = AcceleratorState._shared_state  # one precision per process, unless it is forgotten
     if state and state.get("_mixed_precision") != precision:
         AcceleratorState._reset_state()
     return Accelerator(mixed_precision=precision)
 
 
-def _processes():
+def processes():
     """Which of how many processes of `accelerate launch` this is; alone without it."""
     alone_on_cpu = not torch.accelerator.is_available()
     return PartialState(cpu=alone_on_cpu, timeout=timedelta(days=7))  # shares differ by hours
@@ -535,7 +534,7 @@ def _run(cache, y, clip_id, plans, seeds, n_jobs, progress, how):
     clip_id = np.asarray(clip_id, dtype=str)
     tasks = [(seed, plan) for seed in seeds for plan in plans]
     encoder = cache.tail.encoder
-    launched = _processes()
+    launched = processes()
     if launched.num_processes > 1:
         if cache.identity is None:
             raise ValueError(
@@ -730,7 +729,7 @@ def study(
                 loaded[name] = encoders.load(
                     name, checkpoints[name], n_classes=max(2, int(y.max()) + 1)
                 )
-        with _processes().main_process_first():  # the others find the activations on disk
+        with processes().main_process_first():  # the others find the activations on disk
             caches = cache_trunks(
                 loaded,
                 items,
@@ -795,30 +794,3 @@ def chapter_studies(chosen):
         return [plain]
     one = dict(checkpoints={name: chosen["encoders"][name]}, protocols=chosen["protocols"][:1])
     return [plain, plain | one | {"trunk_dropout": True}]
-
-
-def main(argv=None):
-    """Command line: the fits of chapter 02 of a profile, shared out by `accelerate launch`."""
-    from . import corpora
-
-    parser = argparse.ArgumentParser(prog="accelerate launch -m empdis_utils.finetune")
-    parser.add_argument("profile")
-    parser.add_argument("--runs", type=Path, default=run.ROOT / "_build" / "runs")
-    asked = parser.parse_args(argv)
-    chapter = "02_unimodal"
-    try:
-        given = run.chapter_parameters(asked.profile, chapter)
-        chosen = {**run.notebook_parameters(chapter), **given}
-        manifest = tables.read(asked.runs / asked.profile / "artifacts", "manifest")
-        data = corpora.load(chosen["corpus"])
-        first = _processes().is_main_process
-        for asked in chapter_studies(chosen):
-            for name, _, fits in study(data, manifest, **asked, progress=first):
-                for protocol, one in fits.items() if first else ():
-                    print(f"{name} {protocol}: {len(one.cost)} fits are in the cache", flush=True)
-    except (run.RunError, corpora.CorpusError, OSError, ValueError, MemoryError) as error:
-        sys.exit(f"[fail] {error}")
-
-
-if __name__ == "__main__":
-    main()

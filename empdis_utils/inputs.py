@@ -14,6 +14,7 @@ from pathlib import Path
 
 from .parameters import GIVEN_BY_RUN, all_parameters, read_notebook
 from .places import ROOT, clips_dir, media_dirs
+from .source import meaning, sha256
 
 PACKAGE = Path(__file__).parent
 LOCKS = ("requirements.lock",)
@@ -49,9 +50,7 @@ class Hashes:
         mark = [there.st_size, there.st_mtime_ns, there.st_ctime_ns, there.st_ino]
         key = os.path.abspath(path)
         if self.known.get(key, [None])[:-1] != mark:
-            with open(path, "rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-            self.known[key] = [*mark, found]
+            self.known[key] = [*mark, sha256(path)]
         return self.known[key][-1]
 
     def save(self):
@@ -75,24 +74,12 @@ def code_cells(notebook):
     ]
 
 
-def without_docstrings(source):
-    """Python source as its syntax tree says it: comments, docstrings and layout do not count."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
-            first = node.body[0] if node.body else None
-            if isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant):
-                if isinstance(first.value.value, str):
-                    node.body = node.body[1:] or [ast.Pass()]
-    return ast.unparse(tree)
-
-
 def imported(source, package=()):
     """Modules of the package that a source imports: set of tuples of names below the package.
 
     Parameters
     ----------
-    source : str
+    source : str or bytes
     package : tuple of str
         Where the source stands below the package, for relative imports.
     """
@@ -124,9 +111,9 @@ def module_file(name):
 
 @functools.lru_cache(maxsize=512)
 def _module(path, changed):
-    source = path.read_text(encoding="utf-8")
+    source = path.read_bytes()
     package = path.parent.relative_to(PACKAGE).parts
-    return digest(without_docstrings(source)), frozenset(imported(source, package))
+    return meaning(source), frozenset(imported(source, package))
 
 
 def closure(names):

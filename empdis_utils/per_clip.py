@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from empdis_utils import disk_cache, media, places
 from empdis_utils.media import BadMediaError, one_clip, require_bytes
-from empdis_utils.run import PACKAGES, SINGLE_THREAD
+from empdis_utils.places import PACKAGES, SINGLE_THREAD
 from empdis_utils.source import SOURCES, code_of
 
 CODE = hashlib.sha256(b"".join(SOURCES.values())).hexdigest()

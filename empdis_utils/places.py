@@ -1,12 +1,16 @@
-"""Where things are: this project, the corpora, and what is kept between runs.
+"""Where things are, and what this machine is: the only place that knows.
 
 No other module reads these variables. One that is empty counts as not set: Make exports them so.
 """
 
 import os
+import platform
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
+#: Packages whose versions numbers depend on.
+PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "scikit-learn", "torch", "transformers")
+SINGLE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def _named(variable):
@@ -49,3 +53,15 @@ def clips_dir():
     own = [folder / "empspeech" for folder in data_dirs()]
     own = [f / "clips" for f in own if (f / "clips/clips.csv").is_file() or os.access(f, os.W_OK)]
     return [*_named("EMPDIS_CLIPS"), *own, cache_dir("empspeech", "clips")][0]
+
+
+def hardware():
+    """One line: processor, cores, memory, system."""
+    import psutil
+
+    cpu = platform.processor() or platform.machine()
+    if Path("/proc/cpuinfo").exists():
+        names = [x for x in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in x]
+        cpu = names[0].split(":")[1].strip() if names else cpu
+    memory = psutil.virtual_memory().total / 2**30
+    return f"{cpu}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}"

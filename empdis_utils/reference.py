@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from . import corpora
-from .run import ROOT
+from .places import ROOT
 
 #: Page -> title, one line on it, modules. A module that no page names is on the last one.
 API = {

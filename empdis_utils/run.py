@@ -14,7 +14,6 @@ against what is there now.
 
 import argparse
 import fcntl
-import hashlib
 import json
 import os
 import platform
@@ -37,21 +36,14 @@ from .parameters import (
     read_profile,
     reads,
 )
-from .places import ROOT
+from .places import PACKAGES, ROOT, SINGLE_THREAD, hardware
+from .source import sha256
 
-PACKAGES = ("numpy", "pandas", "scipy", "statsmodels", "scikit-learn", "torch", "transformers")
-SINGLE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 # One thread per chapter: the same bytes on any number of cores.
 KERNEL_ENVIRONMENT = {
     **dict.fromkeys(SINGLE_THREAD, "1"),
     **{"PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false"},
 }
-
-
-def sha256(path):
-    """SHA-256 of a file as hex."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def git_state():
@@ -63,18 +55,6 @@ def git_state():
 
     commit = git("rev-parse", "HEAD")
     return (commit + ("+changes" if git("status", "--porcelain") else "")) or "unknown"
-
-
-def hardware():
-    """One line: processor, cores, memory, system."""
-    import psutil
-
-    cpu = platform.processor() or platform.machine()
-    if Path("/proc/cpuinfo").exists():
-        names = [x for x in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in x]
-        cpu = names[0].split(":")[1].strip() if names else cpu
-    memory = psutil.virtual_memory().total / 2**30
-    return f"{cpu}, {os.cpu_count()} cores, {memory:.0f} GiB, {platform.system()}"
 
 
 def story(run_dir):

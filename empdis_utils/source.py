@@ -17,6 +17,12 @@ from types import ModuleType
 SOURCES = {file: file.read_bytes() for file in sorted(Path(__file__).parent.rglob("*.py"))}
 
 
+def sha256(path):
+    """SHA-256 of a file as hex."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def code_of(*parts, packages=()):
     """Hash of the code that makes something.
 
@@ -82,16 +88,16 @@ def _hash(part):
     file = getattr(module, "__file__", None)
     if file is not None:
         file = Path(file)
-        return _meaning(SOURCES[file] if file in SOURCES else file.read_bytes())
+        return meaning(SOURCES[file] if file in SOURCES else file.read_bytes())
     try:
-        return _meaning(inspect.getsource(part).encode())
+        return meaning(inspect.getsource(part).encode())
     except (OSError, TypeError):  # typed in
         code = part.__code__
         return repr((code.co_code, code.co_consts, code.co_names))
 
 
 @cache
-def _meaning(text):
+def meaning(text):
     """Hash of Python source as a tree, without docstrings; of the bytes of anything else."""
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
     try:

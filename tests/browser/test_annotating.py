@@ -25,11 +25,11 @@ import psutil
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from empdis_utils import annotate, corpora, tables
+from empdis_utils import annotate, corpora, places, tables
 from empdis_utils.annotation_files import read_annotations
 from empdis_utils.annotation_sample import annotation_order
 
-ROOT = annotate.run.ROOT
+ROOT = places.ROOT
 KEYS = {"empathetic": ("1", "e"), "neutral": ("2", "n")}
 PATIENCE = 300_000  # ms: a busy machine is no fault
 CELLS = list(itertools.product(("text", "audio", "video"), tables.QUADRANTS))

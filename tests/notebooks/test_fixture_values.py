@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, cohen_kappa_score, roc_auc_score
 
-from empdis_utils import corpora, run, tables
+from empdis_utils import corpora, parameters, tables
 
 MODALITIES = ("text", "audio", "video")
 
@@ -24,7 +24,7 @@ def truth():
 
 def test_every_chapter_of_the_profile_ran(artifacts):
     story = json.loads((artifacts.parent / "provenance.json").read_text())["chapters"]
-    assert sorted(story) == sorted(run.read_profile("fixture")["chapters"])
+    assert sorted(story) == sorted(parameters.read_profile("fixture")["chapters"])
     for entry in story.values():
         assert entry["seconds"] > 0 and entry["git"] and entry["hardware"] and entry["inputs"]
 

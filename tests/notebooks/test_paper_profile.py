@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 import standins
 
-from empdis_utils import run, tables
+from empdis_utils import parameters, run, tables
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*differs from the published file:UserWarning")
-ENCODERS = run.read_profile("paper")["02_unimodal"]["encoders"]
+ENCODERS = parameters.read_profile("paper")["02_unimodal"]["encoders"]
 LITTLE = ["n_boot=100", "n_perm=200"]
 
 
@@ -44,7 +44,7 @@ def runs(data, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EMPDIS_DATA", str(data[0]))
         patch.setenv("EMPDIS_CACHE", str(folder / "cache"))
-        for chapter in run.read_profile("paper")["chapters"]:
+        for chapter in parameters.read_profile("paper")["chapters"]:
             run.run_chapter("paper", chapter, folder, overrides=small[chapter])
         run.run_chapter("book", "08_ledger", folder)
     return folder

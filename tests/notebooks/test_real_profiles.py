@@ -11,7 +11,7 @@ import pytest
 import standins
 from sklearn.metrics import accuracy_score
 
-from empdis_utils import run, tables
+from empdis_utils import parameters, run, tables
 
 # The stand-ins are not the published files, and the loaders rightly say so.
 pytestmark = pytest.mark.filterwarnings("ignore:.*differs from the published file:UserWarning")
@@ -42,7 +42,7 @@ def runs(data, tmp_path_factory):
         patch.setenv("EMPDIS_DATA", str(data))
         patch.setenv("EMPDIS_CACHE", str(folder / "cache"))
         for profile in ("empspeech", "mosi", "cremad"):
-            for chapter in run.read_profile(profile)["chapters"]:
+            for chapter in parameters.read_profile(profile)["chapters"]:
                 run.run_chapter(profile, chapter, folder, overrides=small.get(chapter, []))
         for chapter in ("00_findings", "08_ledger"):
             run.run_chapter("book", chapter, folder)

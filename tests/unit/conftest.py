@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from empdis_utils import source
+from empdis_utils import corpora, source
 from tests.unit.toy_house import house  # noqa: F401 - pytest finds it here
 
 
@@ -19,3 +19,8 @@ def edited(monkeypatch):
         monkeypatch.setitem(source.SOURCES, file, text.replace(old, new).encode())
 
     return edit
+
+
+@pytest.fixture(scope="module")
+def fixture_corpus():
+    return corpora.load_fixture()

@@ -8,10 +8,10 @@ import shlex
 import nbformat
 import pytest
 
-from empdis_utils import annotation_files, corpora, course, run
+from empdis_utils import annotation_files, corpora, course, parameters, places
 from empdis_utils.simulated_annotators import simulate_pair
 
-PAGES = sorted((run.ROOT / "book" / "course").glob("*.md"))
+PAGES = sorted((places.ROOT / "book" / "course").glob("*.md"))
 EXERCISES = [
     (name, cell.exercise)
     for name in course.sets()
@@ -55,7 +55,7 @@ def test_every_session_has_three_exercises_or_more_and_a_page():
     assert [name[:2] for name in sessions] == [f"0{k}" for k in range(1, 9)]
     for name in sessions:
         assert sum(one == name for one, _ in EXERCISES) >= 3
-        assert (run.ROOT / "book" / "course" / f"{name}.md").exists()
+        assert (places.ROOT / "book" / "course" / f"{name}.md").exists()
 
 
 @pytest.mark.parametrize("name", course.sets())
@@ -156,8 +156,10 @@ def test_every_study_command_of_the_course_is_a_known_profile_chapter_and_parame
     for path in PAGES:
         for line in re.findall(r"^make study .*$", path.read_text(encoding="utf-8"), re.M):
             words = dict(word.split("=", 1) for word in shlex.split(line)[2:])
-            assert words["NB"] in run.read_profile(words["PROFILE"])["chapters"], line
-            run.chapter_parameters(words["PROFILE"], words["NB"], words.get("P", "").split())
+            assert words["NB"] in parameters.read_profile(words["PROFILE"])["chapters"], line
+            parameters.chapter_parameters(
+                words["PROFILE"], words["NB"], parameters.split(words.get("P", ""))
+            )
             found += 1
     assert found >= 16
 

@@ -1,10 +1,7 @@
 """Oracles: training the full transformers model, retraining, and a run that was not killed."""
 
-import contextlib
 import copy
 import errno
-import inspect
-import json
 import os
 import signal
 import subprocess
@@ -29,7 +26,6 @@ from empdis_utils import (
     finetune,
     fusion,
     media,
-    run,
     splits,
     tables,
     tail,
@@ -356,7 +352,7 @@ done = finetune.release(
     cache, np.arange(24) % 2, [str(i) for i in range(24)], np.repeat(["train", "val", "test"], 8),
     seeds=(1, 2, 3), n_jobs=1, progress=False, epochs=3, learning_rate=2e-3,
 )
-done.predictions.to_parquet({out!r} + f"/{{finetune._processes().process_index}}.parquet")
+done.predictions.to_parquet({out!r} + f"/{{finetune.processes().process_index}}.parquet")
 """
 
 
@@ -493,11 +489,6 @@ def test_a_recording_in_two_folds_is_an_error(cache):
 TINY = {name: str(CHECKPOINTS / name) for name in SIX}
 
 
-@pytest.fixture(scope="module")
-def fixture_corpus():
-    return corpora.load_fixture()
-
-
 def test_a_study_equals_its_parts(fixture_corpus, tmp_path):
     manifest = fixture_corpus.manifest.iloc[::4].reset_index(drop=True)
     asked = {"roberta": TINY["roberta"], "hubert": TINY["hubert"]}
@@ -563,60 +554,6 @@ def test_what_is_lacking_is_named(fixture_corpus, monkeypatch):
     no_hub, no_video = finetune.lacking(fixture_corpus, manifest, asked)
     assert no_hub.startswith("hubert: nobody/no-such-model is neither in the local Hugging Face")
     assert no_video == "videomae, timesformer: fixture has no video for any of its 160 clips."
-
-
-def test_the_fits_of_a_chapter_are_found_by_it(fixture_corpus, tmp_path, monkeypatch, capsys):
-    """The command that `accelerate launch` starts, with the chapter's own parameters."""
-    given = {"corpus": "fixture", "encoders": {"roberta": TINY["roberta"]}, "epochs": 1}
-    given |= {"protocols": ["release"], "n_seeds": 2, "cache_dir": str(tmp_path / "cache")}
-    given |= {"dropout_encoder": "roberta"}
-    monkeypatch.setattr(run, "chapter_parameters", lambda profile, chapter: given)
-    manifest = fixture_corpus.manifest.iloc[::4].reset_index(drop=True)
-    tables.write(manifest, tmp_path / "runs" / "any" / "artifacts", "manifest")
-    finetune.main(["any", "--runs", str(tmp_path / "runs")])
-    assert capsys.readouterr().out.count("roberta release: 2 fits are in the cache") == 2
-    monkeypatch.setattr(finetune._Fit, "train_epoch", None)  # nothing trains again
-    for asked in finetune.chapter_studies(run.notebook_parameters("02_unimodal") | given):
-        ((_, _, fits),) = finetune.study(fixture_corpus, manifest, **asked, progress=False)
-        assert len(fits["release"].cost) == 2
-    with pytest.raises(SystemExit, match="no table 'manifest'"):
-        finetune.main(["any", "--runs", str(tmp_path)])
-
-
-PROFILES = (run.NOTEBOOKS / "profiles").glob("*.yaml")
-WITH_02 = [path.stem for path in PROFILES if "02_unimodal" in path.read_text()]
-
-
-@pytest.mark.parametrize("profile", sorted(WITH_02))
-@pytest.mark.parametrize("more", [{}, {"precision": "fp16"}, {"trunk_dropout": True}], ids=str)
-def test_what_is_launched_is_what_the_chapter_asks_for(profile, more, monkeypatch):
-    """Oracle: the cells of the chapter itself. Else its fits would not be found."""
-    chapter, original, calls = "02_unimodal", finetune.study, []
-    given = run.chapter_parameters(profile, chapter) | more
-    chosen = run.notebook_parameters(chapter) | given
-
-    def note(*words, **names):
-        bound = inspect.signature(original).bind(*words, **names)
-        bound.apply_defaults()
-        bound = bound.arguments
-        calls.append({k: v for k, v in bound.items() if k not in ("n_jobs", "progress")})
-        return [("", None, {})]
-
-    monkeypatch.setattr(finetune, "study", note)
-    monkeypatch.setattr(run, "chapter_parameters", lambda *_: given)
-    monkeypatch.setattr(tables, "read", lambda *_: "manifest")
-    monkeypatch.setattr(corpora, "load", lambda _: "corpus")
-    finetune.main([profile])
-    launched, calls = calls, []
-    cells = json.loads((run.NOTEBOOKS / f"{chapter}.ipynb").read_text())["cells"]
-    cells = ["".join(cell["source"]) for cell in cells if "finetune.study" in str(cell["source"])]
-    here = chosen | {"finetune": finetune, "data": "corpus", "manifest": "manifest"}
-    with contextlib.suppress(StopIteration):  # no fits to look at after the second call
-        for cell in cells:
-            exec(cell, here)
-    assert launched == calls and len(calls) == 1 + bool(
-        chosen["dropout_encoder"] and not chosen["trunk_dropout"]
-    )
 
 
 # The tiny checkpoints on the synthetic corpus

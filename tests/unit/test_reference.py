@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from empdis_utils import corpora, reference, run
+from empdis_utils import corpora, places, reference
 from empdis_utils.encoders import ENCODERS
 
 
@@ -71,8 +71,8 @@ def test_the_newest_whole_benchmark_is_quoted(tmp_path):
 
 def test_pages_are_the_ones_that_the_table_of_contents_and_the_cards_name(runs):
     made = reference.pages(runs)
-    toc = (run.ROOT / "_toc.yml").read_text(encoding="utf-8")
-    cards = (run.ROOT / "book/reference/data-cards.md").read_text(encoding="utf-8")
+    toc = (places.ROOT / "_toc.yml").read_text(encoding="utf-8")
+    cards = (places.ROOT / "book/reference/data-cards.md").read_text(encoding="utf-8")
     for name in made:
         if "/facts/" in name:
             assert f"{{include}} facts/{name.split('/')[-1]}" in cards
@@ -82,7 +82,7 @@ def test_pages_are_the_ones_that_the_table_of_contents_and_the_cards_name(runs):
 
 
 def test_model_cards_name_every_encoder_and_its_weights():
-    text = (run.ROOT / "book/reference/model-cards.md").read_text(encoding="utf-8")
+    text = (places.ROOT / "book/reference/model-cards.md").read_text(encoding="utf-8")
     for encoder in ENCODERS.values():
         if encoder.hub_id:
             assert f"| `{encoder.name}` | `{encoder.hub_id}` | {encoder.modality} |" in text
@@ -90,7 +90,7 @@ def test_model_cards_name_every_encoder_and_its_weights():
 
 def test_citation_file_follows_the_citation_file_format():
     """Rules of the CFF 1.2.0 schema for the keys that are used here."""
-    cff = yaml.safe_load((run.ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    cff = yaml.safe_load((places.ROOT / "CITATION.cff").read_text(encoding="utf-8"))
     assert cff["cff-version"] == "1.2.0" and {"authors", "message", "title"} <= set(cff)
     assert set(cff) <= {
         *("abstract", "authors", "cff-version", "commit", "contact", "date-released", "doi"),
@@ -108,7 +108,7 @@ def test_citation_file_follows_the_citation_file_format():
             person = set(author) <= {"family-names", "given-names", "affiliation", "orcid", "email"}
             assert entity and "name" in author or person and author
     assert all(isinstance(w["year"], int) and w["conference"]["name"] for w in cff["references"])
-    project = tomllib.loads((run.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((places.ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert (cff["version"], cff["license"]) == (project["version"], project["license"])
 
 

@@ -25,10 +25,10 @@ def read(path, rate=2):
 
 def test_only_what_runs_counts():
     bare = "LIMIT = 3\ndef read(path, rate=2): return path * rate"
-    assert source._meaning(TEXT.encode()) == source._meaning(bare.encode())
+    assert source.meaning(TEXT.encode()) == source.meaning(bare.encode())
     for old, new in (("LIMIT = 3", "LIMIT = 4"), ("rate=2", "rate=1"), ("path *", "path +")):
-        assert source._meaning(TEXT.replace(old, new).encode()) != source._meaning(TEXT.encode())
-    assert source._meaning(b"\0not python") != source._meaning(b"\0nor this")
+        assert source.meaning(TEXT.replace(old, new).encode()) != source.meaning(TEXT.encode())
+    assert source.meaning(b"\0not python") != source.meaning(b"\0nor this")
 
 
 def test_a_callable_stands_for_its_module(edited):
