@@ -25,9 +25,10 @@ MODALITY_COLORS = {"text": "#332288", "audio": "#117733", "video": "#882255", "f
 def apply():
     """Set seaborn's theme for static figures: call once per chapter.
 
-    Words of a corpus may stand in figures and tables, so a `$` is a `$` there, and no formula.
+    Words of a corpus may stand in figures and tables, so a `$` or a `<` is just that there.
     """
-    pd.options.display.html.use_mathjax = False
+    pd.options.display.html.use_mathjax = pd.options.styler.html.mathjax = False
+    pd.options.styler.format.escape = "html"  # pandas' Styler: of its cells, not of its headings
     sns.set_theme(style="ticks", context="notebook", font_scale=0.95)
     sns.mpl.rcParams.update(
         {

@@ -74,13 +74,16 @@ def test_words_of_a_corpus_stay_words_in_a_figure(words, tmp_path):
 
 @pytest.mark.parametrize("words", ATTACKS)
 def test_words_of_a_corpus_stay_words_in_a_table(words):
-    with matplotlib.rc_context(), pd.option_context("display.html.use_mathjax", True):
+    plain = ("display.html.use_mathjax", True, "styler.html.mathjax", True)
+    with matplotlib.rc_context(), pd.option_context(*plain, "styler.format.escape", None):
         style.apply()
-        made = pd.DataFrame({words: [words]}, index=pd.Index([words], name=words))._repr_html_()
-    table = BeautifulSoup(made, "html.parser").table
-    assert "mathjax_ignore" in table["class"]
-    assert [cell.get_text() for cell in table.find_all(["th", "td"])].count(words) == 4
-    assert not table.find_all(["script", "img", "a"])
+        frame = pd.DataFrame({words: [words]}, index=pd.Index([words], name=words))
+        cells = pd.DataFrame({"words": [words]}).style  # a Styler escapes cells, no headings
+        for made, times in ((frame._repr_html_(), 4), (cells._repr_html_(), 1)):
+            table = BeautifulSoup(made, "html.parser").table
+            assert "mathjax_ignore" in table["class"]
+            assert [e.get_text() for e in table.find_all(["th", "td"])].count(words) == times
+            assert not table.find_all(["script", "img", "a"])
 
 
 def test_a_value_and_its_interval_share_a_column():
