@@ -30,17 +30,26 @@ help:  ## Explain every target
 	@echo '  Variables: PY=python (use the active environment), EMPDIS_DATA=folder of corpora, JOBS=2'
 
 # ---- environment -----------------------------------------------------------------------------
-env: $(ENV)  ## Set up .venv from requirements.lock (the other targets do this by themselves)
+# Hashes are checked but for torch, whose CPU builds differ; it comes second and finds its needs there.
+PIP = -m pip install --quiet --disable-pip-version-check
+define INSTALL
+@echo "[env ] installing requirements.lock"
+@$(1) $(PIP) --require-hashes --no-deps -r requirements.lock
+@$(1) $(PIP) -r requirements-torch.lock
+@$(1) $(PIP) --no-deps --no-build-isolation -e .
+@$(1) -m pip check > /dev/null || $(1) -m pip check
+endef
 
-$(VENV)/.installed: requirements.lock pyproject.toml
+env: $(ENV)  ## Set up .venv from the locks (other targets do it by themselves); with conda: make env PY=python
+	$(if $(ENV),@true,$(call INSTALL,$(PY)))
+
+$(VENV)/.installed: requirements.lock requirements-torch.lock pyproject.toml
 	@test -n "$(PYTHON)" || { echo "No python3.11, 3.12 or 3.13 on the PATH: install one (Debian: python3 python3-venv)."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	  { echo "$(PYTHON) is not Python 3.11 to 3.13: make env PYTHON=python3.11"; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
 	  { echo "venv failed: on Debian and Ubuntu install the package python3-venv, then repeat."; exit 1; }
-	@echo "[env ] installing requirements.lock into $(VENV)"
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
-	@$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	$(call INSTALL,$(VENV)/bin/python)
 	@touch $@
 
 # ---- the book --------------------------------------------------------------------------------
@@ -83,8 +92,11 @@ bench: $(ENV)  ## Measure speed and memory; results go to benchmarks/results
 	@$(PY) -m benchmarks
 
 lock: $(ENV)
-	@$(PY) -m pip install --quiet uv && $(PY) -m uv pip compile pyproject.toml --extra dev --python-version 3.11 \
-	  --universal --no-header --no-annotate -o requirements.lock && sed -i -E '/^(nvidia-|cuda-|triton)/d' requirements.lock
+	@$(PY) $(PIP) uv && $(PY) -m uv pip compile pyproject.toml --extra dev --python-version 3.11 \
+	  --universal --generate-hashes --no-header --no-annotate --quiet -o requirements.lock
+	@awk '/^[^ ]/ {drop = /^(torch=|nvidia-|cuda-|triton)/} !drop' requirements.lock > requirements.lock.new \
+	  && mv requirements.lock.new requirements.lock
+	@grep -o 'torch==[0-9.]*' pyproject.toml > requirements-torch.lock
 
 clean:  ## Remove all that was built (not .venv, not downloaded corpora)
 	rm -rf $(BUILD)

@@ -434,7 +434,7 @@ def stage(runs, out, root=ROOT, shown=None, hashes=None):
 #: What the pages are made from, beside the runs.
 SOURCES = (
     *("book", "notebooks", "empdis_utils", "benchmarks/results", "_toc.yml", "_config.yml"),
-    *("CONTRIBUTING.md", "CITATION.cff", "pyproject.toml", "requirements.lock"),
+    *("CONTRIBUTING.md", "CITATION.cff", "pyproject.toml", *inputs.LOCKS),
 )
 # Parts of MathJax that no page loads: other components, words for speech in other languages.
 MATHJAX_UNUSED = (

@@ -17,7 +17,7 @@ from .places import ROOT, clips_dir, media_dirs
 from .source import meaning, sha256
 
 PACKAGE = Path(__file__).parent
-LOCKS = ("requirements.lock",)
+LOCKS = ("requirements.lock", "requirements-torch.lock")
 
 
 def digest(value):

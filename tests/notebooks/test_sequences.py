@@ -22,10 +22,11 @@ import yaml
 from bs4 import BeautifulSoup
 
 from empdis_utils import tables
+from empdis_utils.inputs import LOCKS
 from tests.conftest import ROOT
 from tests.unit.toy_house import GIVEN, notebook
 
-SETTINGS = ("Makefile", "pyproject.toml", "requirements.lock", "_config.yml", "CONTRIBUTING.md")
+SETTINGS = ("Makefile", "pyproject.toml", "_config.yml", "CONTRIBUTING.md", *LOCKS)
 
 COUNT = """from pathlib import Path
 import pandas as pd

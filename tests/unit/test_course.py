@@ -157,9 +157,8 @@ def test_every_study_command_of_the_course_is_a_known_profile_chapter_and_parame
         for line in re.findall(r"^make study .*$", path.read_text(encoding="utf-8"), re.M):
             words = dict(word.split("=", 1) for word in shlex.split(line)[2:])
             assert words["NB"] in parameters.read_profile(words["PROFILE"])["chapters"], line
-            parameters.chapter_parameters(
-                words["PROFILE"], words["NB"], parameters.split(words.get("P", ""))
-            )
+            overrides = parameters.split(words.get("P", ""))
+            parameters.chapter_parameters(words["PROFILE"], words["NB"], overrides)
             found += 1
     assert found >= 16
 
