@@ -115,17 +115,19 @@ def _written_aside(path):
 
 @functools.cache
 def _claim(directory, pid):
-    """A locked file that tells other processes since when this one uses the folder.
+    """Make a locked file that tells other processes since when this one uses the folder.
 
-    The lock ends with the process, however it ends. None where nothing can be written.
+    The lock ends with the process, however it ends. Returns the file's name; None where nothing
+    can be written.
     """
     try:
         folder = Path(directory) / ".running"
         folder.mkdir(exist_ok=True)
         with _alone(directory):  # nobody takes the new file for one that was left behind
-            file = open(folder / uuid.uuid4().hex, "w")
+            name = uuid.uuid4().hex
+            file = os.open(folder / name, os.O_CREAT | os.O_WRONLY)  # open as long as the process
             fcntl.flock(file, fcntl.LOCK_EX)
-        return file
+        return name
     except OSError:
         return None
 
@@ -273,7 +275,7 @@ class DiskCache:
         """When the longest-running other process began to use the folder; infinity without one."""
         since, own = float("inf"), _claim(str(self.directory), os.getpid())
         for path in (self.directory / ".running").glob("*"):
-            if own is not None and path.name == Path(own.name).name:
+            if path.name == own:
                 continue
             with contextlib.suppress(FileNotFoundError), open(path) as file:
                 try:

@@ -246,7 +246,8 @@ class Clips(Sequence):
         return self.read(self.paths[i])
 
     def keys(self):
-        """What identifies each clip in a cache: its file's SHA-256, or that there is none."""
+        """What identifies each clip in a cache: its file's SHA-256 and suffix (which has a say in
+        what the bytes are taken for), or that there is none."""
         return [_sha256(path) for path in self.paths]
 
     def reader(self):
@@ -257,7 +258,7 @@ class Clips(Sequence):
 def _sha256(path):
     try:
         with open(require_bytes(path), "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+            return hashlib.file_digest(file, "sha256").hexdigest() + Path(path).suffix
     except BadMediaError as bad:
         return f"{bad.status}: {bad.reason}"
 
