@@ -11,6 +11,7 @@ from empdis_utils import per_clip
 from empdis_utils.encoders import quiet
 from empdis_utils.media import load_audio
 from empdis_utils.per_clip import BadMediaError
+from empdis_utils.source import code_of
 
 CHECKPOINT = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
 DIMENSIONS = ("valence", "arousal", "dominance")
@@ -159,8 +160,10 @@ def extract(
 
 
 def _identity(model, extractor):
-    """SHA-256 of all that scores depend on: weights, labels, feature extractor."""
-    found = hashlib.sha256(f"{model.config.id2label} {extractor.to_json_string()}".encode())
+    """SHA-256 of all that scores depend on: weights, configuration, feature extractor, packages."""
+    config = {key: value for key, value in model.config.to_dict().items() if key != "_name_or_path"}
+    packages = code_of(packages=("torch", "transformers"))
+    found = hashlib.sha256(f"{config} {extractor.to_json_string()} {packages}".encode())
     for name, weights in model.state_dict().items():
         found.update(name.encode())
         found.update(weights.contiguous().numpy())

@@ -1,5 +1,7 @@
 """Oracle: the model written out with numpy on the stored weights, for a tiny random checkpoint."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -134,7 +136,9 @@ def test_bad_sound_is_a_row(checkpoint, sound, tmp_path):
     assert table["valence"].notna().tolist() == [False, True, False, False]
 
 
-def test_cached_scores_are_used_until_the_weights_change(checkpoint, sound, tmp_path, monkeypatch):
+def test_cached_scores_are_used_until_the_checkpoint_changes(
+    checkpoint, sound, tmp_path, monkeypatch
+):
     other = tmp_path / "other"
     other.mkdir()
     other = copied(checkpoint, other, lambda w: w | {"classifier.out_proj.bias": np.ones(3, "f4")})
@@ -142,6 +146,11 @@ def test_cached_scores_are_used_until_the_weights_change(checkpoint, sound, tmp_
     first = affect.extract([sound], checkpoint, progress=False, cache_dir=cache)
     changed = affect.extract([sound], other, progress=False, cache_dir=cache)
     assert (changed["valence"] > first["valence"] + 0.5).all() and len(list(cache.iterdir())) == 2
+    settings = json.loads((other / "config.json").read_text())
+    settings["layer_norm_eps"] = 1.0  # not a weight, yet scores depend on it
+    (other / "config.json").write_text(json.dumps(settings))
+    flat = affect.extract([sound], other, progress=False, cache_dir=cache)
+    assert (flat["valence"] != changed["valence"]).all()
     monkeypatch.setattr(affect, "load_audio", None)  # a call would fail
     again = affect.extract([sound], checkpoint, progress=False, cache_dir=cache)
     pd.testing.assert_frame_equal(again, first)
