@@ -486,8 +486,8 @@ def share_interval(values, *, groups=None, level: float = 0.95) -> Interval:
     if max(between, single) <= 1e-15:
         effective = n**2 / (np.bincount(codes) ** 2).sum()
     else:
-        effective = estimate * (1 - estimate) / max(between, single)
-    if between > single:
+        effective = estimate * (1 - estimate) / values.var() * n * min(1, single / between)
+    if between > single * (1 + 1e-9):
         quantile = sps.t.ppf((1 + level) / 2, _freedom(apart[:, None])[0])
     low, high = _wilson(estimate, effective, quantile)
     return Interval(estimate, low, high, n, size, "ok", "")
@@ -857,7 +857,7 @@ def group_difference(values, first, *, groups=None, **how) -> Interval:
     )
     fewest = int(min(_recordings_with(np.column_stack([first, ~first]), codes)))
     found = found._replace(n_recordings=fewest)
-    if fewest < MIN_RECORDINGS and found.status != "undefined":
+    if fewest < MIN_RECORDINGS and np.isfinite(found.estimate):
         few = dict(status="too_few", reason=f"too few recordings (n={fewest})")
         found = found._replace(ci_low=np.nan, ci_high=np.nan, **few)
     return found
