@@ -524,8 +524,8 @@ def flip_test(
     -------
     float
         (1 + flips at least as far from 0) / (1 + flips), or the exact share over all flips. NaN
-        with fewer than `MIN_RECORDINGS` recordings, an undefined difference, or none at all.
-        A flip that leaves the difference undefined counts as far.
+        with fewer than `MIN_RECORDINGS` recordings or an undefined difference. A flip that leaves
+        the difference undefined counts as far.
 
     Notes
     -----
@@ -552,7 +552,7 @@ def flip_test(
             return statistic(total[:width] + moved) - statistic(total[width:] - moved)
 
     observed = gap(np.zeros((1, size)))[0]
-    if not np.isfinite(observed) or not change.any():
+    if not np.isfinite(observed):
         return np.nan
     exact = 2**size <= n_perm
     if exact:
