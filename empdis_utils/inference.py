@@ -169,10 +169,14 @@ def _limits(estimate, values, left_out, level, noise):
 
 
 def _freedom(apart: np.ndarray) -> np.ndarray:
-    """Degrees of freedom [k] of contributions [g, k]: g - 1 at most, fewer where some dominate."""
+    """Degrees of freedom [k] of contributions [g, k]: g - 1 at most, fewer where some dominate.
+
+    Never fewer than the smallest number of recordings that gets an interval has.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = 3 * (apart**2).sum(axis=0) ** 2 / (apart**4).sum(axis=0) - 3
-    return np.nan_to_num(np.clip(freedom, 1, len(apart) - 1), nan=len(apart) - 1)
+    most = len(apart) - 1
+    return np.nan_to_num(np.clip(freedom, min(MIN_RECORDINGS - 1, most), most), nan=most)
 
 
 def _mean(sums):
