@@ -6,7 +6,8 @@ a placebo that differs in nothing else:
 
 - *same model*: an ensemble of all seeds but one, against the left-out training of the modality
   (`modality`) or of the ensemble's own model (`same model`). Every seed is left out once.
-- *other encoder*: the same with two encoders of one modality, where a run has two.
+- *other encoder*: quadrants of two encoders of one modality, where a run has two; the values are
+  still those of the fusion model and of the modality.
 - *same votes*: quadrants from two random parts of the same people's answers, measured on answers
   that drew neither.
 
@@ -40,22 +41,14 @@ CONTRASTS = {
 # --------------------------------------------------------------------------- models
 
 
-def _left_out(models, reference, fifth) -> pd.DataFrame:
+def _drawn(models, reference, fifth) -> list[np.ndarray]:
     """Quadrants of each seed's training of `fifth` against the other seeds' `reference`."""
     p, own = models.p[reference], models.p[fifth]
-    blocks = []
-    for k, seed in enumerate(models.seeds):
-        mean = np.delete(p, k, axis=0).mean(axis=0)
-        confidence, right = models.confidence(own[k])
-        block = {
-            "clip_id": models.clips,
-            "seed": seed,
-            "quadrant": np.array(QUADRANTS)[_quadrant(right, models.confidence(mean)[1])],
-            "entropy": uncertainty.predictive_entropy(mean),
-            "distance": np.abs(confidence - 0.5),
-        }
-        blocks.append(pd.DataFrame(block))
-    return pd.concat(blocks, ignore_index=True)
+    codes = []
+    for k in range(len(models.seeds)):
+        others = np.delete(p, k, axis=0).mean(axis=0)
+        codes.append(_quadrant(models.confidence(own[k])[1], models.confidence(others)[1]))
+    return codes
 
 
 def quadrants(
@@ -84,8 +77,8 @@ def quadrants(
     -------
     DataFrame
         modality, drawn_by ("modality" or a placebo), clip_id, seed (the one left out), quadrant,
-        entropy (of the ensemble's mean, nats), distance (of the left-out training's confidence
-        from one half). Empty with one seed: nothing was retrained.
+        entropy (of the fusion ensemble without that seed, nats), distance (of the left-out
+        training's confidence from one half). Empty with one seed: nothing was retrained.
 
     Raises
     ------
@@ -95,23 +88,35 @@ def quadrants(
     table = check_predictions(predictions)
     single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
     models = _Models(table, [*single.values(), joint], threshold)
-    empty = pd.DataFrame(
-        columns=["modality", "drawn_by", "clip_id", "seed", "quadrant", "entropy", "distance"]
-    )
-    if len(models.seeds) < 2:
-        return empty
-    itself = _left_out(models, joint, joint)
-    blocks = []
+    names = ["modality", "drawn_by", "clip_id", "seed", "quadrant", "entropy", "distance"]
+    n_seeds = len(models.seeds)
+    if n_seeds < 2:
+        return pd.DataFrame(columns=names)
+    pairs = _encoder_pairs(encoders, threshold)
+    fused = models.p[joint]
+    entropy = [
+        uncertainty.predictive_entropy(np.delete(fused, k, axis=0).mean(axis=0))
+        for k in range(n_seeds)
+    ]
+    itself, blocks = _drawn(models, joint, joint), []
     for modality, model in single.items():
-        blocks += [
-            _left_out(models, joint, model).assign(modality=modality, drawn_by="modality"),
-            itself.assign(modality=modality, drawn_by=SAME),
-        ]
-    for modality, (pair, one, two) in _encoder_pairs(encoders, threshold).items():
-        blocks.append(_left_out(pair, one, two).assign(modality=modality, drawn_by=OTHER))
-    return pd.concat(blocks, ignore_index=True)[list(empty)].astype(
-        dict.fromkeys(["modality", "drawn_by", "clip_id", "seed", "quadrant"], "str")
-    )
+        drawn = {"modality": _drawn(models, joint, model), SAME: itself}
+        if modality in pairs:
+            other, one, two = pairs[modality]
+            if list(other.clips) == list(models.clips) and other.seeds == models.seeds:
+                drawn[OTHER] = _drawn(other, one, two)
+        for name, codes in drawn.items():
+            measured = joint if name == SAME else model
+            for k, code in enumerate(codes):
+                block = {
+                    **{"modality": modality, "drawn_by": name, "clip_id": models.clips},
+                    **{"seed": models.seeds[k], "quadrant": np.array(QUADRANTS)[code]},
+                    **{"entropy": entropy[k]},
+                    "distance": np.abs(models.confidence(models.p[measured][k])[0] - 0.5),
+                }
+                blocks.append(pd.DataFrame(block))
+    table = pd.concat(blocks, ignore_index=True)
+    return table.astype(dict.fromkeys(names[:5], "str"))
 
 
 def _encoder_pairs(encoders, threshold) -> dict:
