@@ -81,14 +81,14 @@ def misled(predictions, *, groups, n_boot=2000, seed=42, **who) -> pd.DataFrame:
     Parameters
     ----------
     predictions, groups, **who
-        As for `disagreement_gaps`, two modalities or more.
+        As for `disagreement_gaps`.
 
     Returns
     -------
     DataFrame
         Error of fusion on clips where one modality alone is wrong *and* surer than all others,
         minus its error where it alone is wrong and not the surest. One row per modality, and
-        "any". Fewer than five clips (mean over trainings) in one of the two: status "too_few".
+        "any"; no row with a single modality. Fewer than five clips (mean over trainings) in one of the two: status "too_few".
 
     Notes
     -----
@@ -98,6 +98,8 @@ def misled(predictions, *, groups, n_boot=2000, seed=42, **who) -> pd.DataFrame:
     """
     models, single, joint = _models(predictions, who)
     names = list(single)
+    if len(names) < 2:
+        return pd.DataFrame()
     p = np.stack([models.p[single[m]] for m in names])  # [m, s, n, k]
     confidence = p.max(axis=-1)
     wrong = p.argmax(axis=-1) != models.y

@@ -22,7 +22,7 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 
-from . import agreement, inference, uncertainty
+from . import agreement, inference, style, uncertainty
 from .disagreement import _Models, _quadrant, _unimodal_and_fusion, check_predictions
 from .stats import MIN_N, align
 from .tables import QUADRANTS
@@ -342,3 +342,12 @@ def gaps(
                 )
                 rows.append(_row(modality, contrast, name, found, len(clips)))
     return pd.DataFrame(rows)
+
+
+def told(table: pd.DataFrame) -> pd.DataFrame:
+    """The table of `gaps` for reading: value, placebo and excess with their intervals."""
+    shown = style.with_interval(table, "value")
+    shown = style.with_interval(shown, "placebo_value", "placebo_low", "placebo_high")
+    shown = style.with_interval(shown, "excess", "excess_low", "excess_high")
+    first = ["contrast", "modality", "placebo", "value", "placebo_value", "excess", "n", "note"]
+    return shown[first].set_index(["contrast", "modality"])
