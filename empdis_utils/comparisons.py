@@ -11,7 +11,7 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 
-from . import agreement, inference
+from . import agreement, inference, splits
 from .disagreement import _Models, _unimodal_and_fusion, check_predictions
 from .stats import MIN_N, align
 
@@ -88,7 +88,8 @@ def misled(predictions, *, groups, n_boot=2000, seed=42, **who) -> pd.DataFrame:
     DataFrame
         Error of fusion on clips where one modality alone is wrong *and* surer than all others,
         minus its error where it alone is wrong and not the surest. One row per modality, and
-        "any"; no row with a single modality. Fewer than five clips (mean over trainings) in one of the two: status "too_few".
+        "any"; no row with a single modality. Fewer than five clips (mean over trainings) in one of
+        the two: status "too_few".
 
     Notes
     -----
@@ -270,3 +271,91 @@ def kappa_contrasts(cells, *, groups, subsets=None, n_boot=2000, seed=42) -> pd.
         found = _table(names, np.hstack(blocks), four, recordings, n_boot, seed)
         tables.append(found.assign(subset=subset))
     return pd.concat(tables, ignore_index=True)
+
+
+def vote_changes(
+    first, second, parts, *, groups, contrasts=None, statistic="fleiss_kappa", level=0.95,
+    n_boot=2000, seed=42,
+) -> pd.DataFrame:  # fmt: skip
+    """Change of agreement between two readings of the same clips, in parts of the clips.
+
+    Parameters
+    ----------
+    first, second : DataFrame [n_clips, k]
+        Votes per category, row by row the same clips.
+    parts : dict of str to array [n_clips] of bool
+    groups : array [n_clips]
+        Recording of each clip. One draw of recordings serves all parts.
+    contrasts : dict, optional
+        Name -> (part, part): the change in the first minus the change in the second.
+    statistic : str
+        As for `agreement.interval`, of votes.
+    level : float
+        Of each interval. For limits that hold for all m parts at once: 1 - 0.05 / m.
+
+    Returns
+    -------
+    DataFrame
+        part, estimate (second minus first), ci_low, ci_high, n (clips of the part that two people
+        judged both times), n_recordings, status, reason.
+    """
+    moments, function, _ = agreement._moments(pd.DataFrame(first), statistic)
+    other, _, _ = agreement._moments(pd.DataFrame(second), statistic)
+    judged = (moments[:, 0] > 0) & (other[:, 0] > 0)
+    both = np.hstack([moments, other]) * judged[:, None]
+    width, names = moments.shape[1], list(parts)
+    inside = np.column_stack([np.asarray(parts[name], bool) for name in names])
+    columns = np.hstack([both * inside[:, [k]] for k in range(len(names))])
+    pairs = {name: (names.index(a), names.index(b)) for name, (a, b) in (contrasts or {}).items()}
+
+    def changes(sums):
+        found = []
+        for k in range(len(names)):
+            own = sums[..., 2 * width * k : 2 * width * (k + 1)]
+            found.append(function(own[..., width:]) - function(own[..., :width]))
+        return np.stack([*found, *(found[a] - found[b] for a, b in pairs.values())], axis=-1)
+
+    found = inference.intervals(
+        columns, changes, groups=groups, n_boot=n_boot, level=level, seed=seed
+    )
+    found.insert(0, "part", [*names, *pairs])
+    sizes = (inside & judged[:, None]).sum(axis=0)
+    found["n"] = [*sizes, *(sizes[a] + sizes[b] for a, b in pairs.values())]
+    return found
+
+
+# --------------------------------------------------------------------------- the recording alone
+
+
+def above_recording(manifest, predictions, *, groups, n_boot=2000, seed=42) -> pd.DataFrame:
+    """Accuracy of each fine-tuned encoder minus the recording-only baseline, on the released test.
+
+    Parameters
+    ----------
+    manifest : DataFrame
+        With the released train and test split.
+    predictions : DataFrame
+        `predictions_finetuned`, made on the released split (folds -1 and 0).
+    groups : Series
+        clip_id -> recording.
+
+    Returns
+    -------
+    DataFrame
+        encoder, difference, ci_low, ci_high, n, n_recordings, status, reason. No rows without a
+        released split, or where folds held out recordings instead. Accuracy is the mean over seeds.
+    """
+    test = manifest.loc[manifest["split"] == "test", "clip_id"]
+    rows = predictions[predictions["clip_id"].isin(test) & predictions["fold"].isin([-1, 0])]
+    complete = rows.groupby("encoder")["clip_id"].nunique() == len(test)
+    rows = rows[rows["encoder"].map(complete).fillna(False).astype(bool)]
+    if "train" not in set(manifest["split"]) or rows.empty:
+        return pd.DataFrame()
+    right = ((rows["p"] > 0.5) == (rows["y"] == 1)).groupby([rows["clip_id"], rows["encoder"]])
+    right = right.mean().unstack()
+    base = splits.recording_baseline(manifest).set_index("clip_id").loc[right.index]
+    known = (base["prediction"] == base["y"]).to_numpy(float)
+    columns = right.to_numpy(float) - known[:, None]
+    recordings = align(groups, right.index, "groups")
+    found = _table(list(right.columns), columns, None, recordings, n_boot, seed)
+    return found.rename(columns={"comparison": "encoder", "estimate": "difference"})

@@ -34,6 +34,8 @@ CONTRASTS = {
     "red - blue": (("red",), ("blue",)),
     "green - blue": (("green",), ("blue",)),
     "red - green": (("red",), ("green",)),
+    "red - yellow": (("red",), ("yellow",)),
+    "green - yellow": (("green",), ("yellow",)),
     "yellow - blue": (("yellow",), ("blue",)),
 }
 
