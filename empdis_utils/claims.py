@@ -415,8 +415,10 @@ def _fixed(rows):
 def _beside_placebo(out, claim, test, read, where):
     """The row with the placebo that is hardest to exceed, and the verdict that it leaves."""
     asked = test["placebo"]
+    renamed = asked.get("columns", {})
+    needed = ("placebo", "excess", "excess_low", "excess_high")
     try:
-        table = read(asked["table"], "placebo", "excess", "excess_low", "excess_high")
+        table = read(asked["table"], *(renamed.get(name, name) for name in needed))
     except NotTestable:
         if out["verdict"] != "supported":
             return out
@@ -424,23 +426,24 @@ def _beside_placebo(out, claim, test, read, where):
     wanted = {**asked.get("where", {}), **{key: where[key] for key in asked.get("match", [])}}
     for column, value in wanted.items():
         table = table[table[column] == value]
+    table = table.rename(columns={there: name for name, there in renamed.items()})
     if table.empty and not asked.get("optional"):
         raise NotTestable(f"{asked['table']} has no placebo with {_said(wanted)}")
     expects, reference = claim["expects"], claim["reference"]
     kinds = []
     for row in table.to_dict("records"):
         beyond = row["excess_low"], row["excess_high"]
-        limits = row["placebo_low"], row["placebo_high"]
+        limits = row.get("placebo_low", np.nan), row.get("placebo_high", np.nan)
         kinds.append(above_placebo(out["verdict"], expects, reference, limits, beyond))
         p, _ = _p_for(expects, 0.0, 0.0, (row["excess"], *beyond))
-        out["placebo"].append(row["placebo"])
+        out["placebo"].append(asked.get("name", row["placebo"]))
         if np.isnan(p):
             why = row.get("note") or "no interval"
             out["note"] = f"{row['placebo']}: {why}"
         out["p_for"] = max(out["p_for"], p) if np.isfinite(p) else np.nan
         if not p <= out["excess_p"]:
             keep = (*_NUMBERS[3:], "excess", "excess_low", "excess_high")
-            out |= {key: row[key] for key in keep} | {"excess_p": p}
+            out |= {key: row.get(key, np.nan) for key in keep} | {"excess_p": p}
     for kind in ("not diagnostic", "too little data"):
         if kind in kinds:
             out["verdict"] = kind
