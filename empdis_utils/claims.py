@@ -90,8 +90,8 @@ def read(path=CLAIMS):
     if file.get("fingerprint") != now:
         raise ValueError(
             f"{path}: the rules are not the frozen ones ({file.get('fingerprint')}). If you "
-            f"changed them on purpose, add an entry to `changes` that says which, why, and after which "
-            f"runs, and set `fingerprint: {now}`"
+            f"changed them on purpose, add an entry to `changes` that says which, why, and after "
+            f"which runs, and set `fingerprint: {now}`"
         )
     return claims
 
