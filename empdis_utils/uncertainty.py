@@ -11,8 +11,6 @@ from scipy.special import log_softmax, softmax, xlogy
 
 from empdis_utils import inference
 
-from . import inference
-
 _TOLERANCE = 1e-6
 
 
