@@ -346,7 +346,9 @@ def _try(claim, artifacts):
             return _cell(claim, test, _Tables(artifacts))
         except NotTestable as reason:
             reasons.append(str(reason))
-    said = claim.get("untested", "; ".join(dict.fromkeys(reasons)))
+    said = "; ".join(dict.fromkeys(reasons))
+    if "simulated" not in said:  # that is worth saying whatever else is missing
+        said = claim.get("untested", said)
     return {**NOTHING, "note": said}
 
 
