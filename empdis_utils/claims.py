@@ -1,66 +1,131 @@
 """The ledger: each claim of the paper against what the runs of this book found.
 
-`book/claims.yml` states every claim with its source, the test that decides it and what counts as
-support. `evaluate` fills one row per claim and run. A measure reads the tables that chapters
-saved; it computes no model.
+`book/claims.yml` states every claim with its source, the table that decides it, its placebo, and
+what counts as support. `evaluate` fills one row per claim and run. It reads estimates and intervals
+that chapters saved, and computes none of its own.
 """
 
+import hashlib
+import json
+import re
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import yaml
+from scipy.stats import norm
 
-from . import agreement, forensics, simulated_annotators, splits, stats, tables
+from . import forensics, inference, simulated_annotators, tables
 
 CLAIMS = Path(__file__).parents[1] / "book" / "claims.yml"
 EXPECTS = ("above", "below", "not above")
-KEYS = {"id", "statement", "about", "origin", "source", "expects", "reference", "unit", "tests"}
-VERDICTS = ("supported", "contradicted", "too little data", "not testable")
+ROWS = ("all", "some")
+REQUIRED = ("id", "statement", "about", "origin", "source", "expects", "reference", "unit", "tests")
+ALLOWED = {*REQUIRED, "margin", "rows", "paper", "untested", "each"}
+VERDICTS = (
+    *("supported", "contradicted", "mixed", "not diagnostic"),
+    *("too little data", "not testable"),
+)
+LEVEL = 0.05  # false discoveries among the decided cells
+Z = norm.ppf(0.975)
 
 
 class NotTestable(Exception):
     """This run lacks what a claim's test needs; the message says what."""
 
 
+# --------------------------------------------------------------------------- the rules
+
+
+def fingerprint(claims) -> str:
+    """Eight digits of the SHA-256 of the rules: all that can change a verdict."""
+    rules = [{k: v for k, v in c.items() if k not in ("statement", "source")} for c in claims]
+    return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def edition(path=CLAIMS) -> dict:
+    """Head of the file: edition, dated, seen, fingerprint, changes (newest last)."""
+    return {k: v for k, v in _load(path).items() if k != "claims"}
+
+
+def _load(path):
+    found = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    if not isinstance(found, dict) or "claims" not in found:
+        raise ValueError(f"{path}: expected edition, dated, changes, fingerprint and claims")
+    return found
+
+
 def read(path=CLAIMS):
-    """The claims as a list of dicts.
+    """The claims as a list of dicts; an entry with `each` becomes one claim per printed row.
 
     Raises
     ------
     ValueError
-        Lists every claim with a repeated id, a missing key, or an unknown rule or measure.
+        Lists every claim with a repeated id, a missing or unknown key, or an unknown rule. Rules
+        that differ from the frozen ones, of which `fingerprint` in the file is the hash.
     """
-    claims = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    file = _load(path)
+    claims = [claim for entry in file["claims"] for claim in _expanded(entry)]
     problems, seen = [], set()
     for number, claim in enumerate(claims, 1):
         name = claim.get("id", f"claim number {number}")
-        missing = {
-            "id",
-            "statement",
-            "origin",
-            "source",
-            "expects",
-            "reference",
-            "unit",
-            "tests",
-        } - set(claim)
-        if missing:
-            problems.append(f"{name}: lacks {', '.join(sorted(missing))}")
+        if missing := [key for key in REQUIRED if key not in claim]:
+            problems.append(f"{name}: lacks {', '.join(missing)}")
             continue
+        if unknown := sorted(set(claim) - ALLOWED):
+            problems.append(f"{name}: unknown {', '.join(unknown)}")
         if name in seen:
             problems.append(f"{name}: this id repeats")
         seen.add(name)
-        if claim["expects"] not in EXPECTS:
-            problems.append(
-                f"{name}: expects '{claim['expects']}', not one of {', '.join(EXPECTS)}"
-            )
+        for key, known in (("expects", EXPECTS), ("rows", ROWS), ("about", ("people", "method"))):
+            if claim.get(key, known[0]) not in known:
+                problems.append(f"{name}: {key} '{claim[key]}', not one of {', '.join(known)}")
         for test in claim["tests"]:
-            if test.get("measure") not in MEASURES:
-                known = ", ".join(MEASURES)
-                problems.append(f"{name}: no measure '{test.get('measure')}' (known: {known})")
+            if missing := [key for key in ("table", "rows", "value", "chapter") if key not in test]:
+                problems.append(f"{name}: a test lacks {', '.join(missing)}")
     if problems:
         raise ValueError(f"{path}:\n" + "\n".join(problems))
+    now = fingerprint(claims)
+    if file.get("fingerprint") != now:
+        raise ValueError(
+            f"{path}: the rules are not the frozen ones ({file.get('fingerprint')}). If you "
+            f"changed them on purpose, add an entry to `changes` that says which, why, and after "
+            f"which runs, and set `fingerprint: {now}`"
+        )
+    return claims
+
+
+def _expanded(entry):
+    """An entry as it is, or one claim for each row of the printed tables that it names."""
+    if "each" not in entry:
+        return [entry]
+    claims = []
+    for name in entry["each"]:
+        for row in forensics.table(name).to_dict("records"):
+            first, second = row["contrast"].split("-")
+            feature = row["feature"] + (
+                f" ({row['label'].lower()})" if isinstance(row["label"], str) else ""
+            )
+            other = second if row["higher"] == first else first
+            number = int(name.removeprefix("table_"))
+            significant = row["p_relation"] == "<" or float(row["p"]) < 0.05
+            asked = {"feature": row["feature"], "contrast": row["contrast"]}
+            tests = [
+                {**test, "rows": {**asked, "table": number}}
+                | ({"placebo": {**test["placebo"], "where": asked}} if "placebo" in test else {})
+                for test in entry["tests"]
+            ]
+            made = {
+                "id": re.sub(r"[^a-z0-9]+", "-", f"{row['feature']}-{row['contrast']}".lower()),
+                "statement": f"{feature} is higher in {row['higher']} clips than in {other} ones.",
+                "origin": "stated" if significant else "printed",
+                "source": f"Table {number}",
+                "expects": "above" if row["higher"] == first else "below",
+                "paper": {"test": name, **asked},
+                "tests": tests,
+            }
+            claims.append({k: v for k, v in entry.items() if k not in ("each", "id")} | made)
     return claims
 
 
@@ -94,6 +159,90 @@ def verdict(expects, reference, low, high, margin=0.0):
     return "supported" if for_it else "contradicted" if against else "too little data"
 
 
+def above_placebo(said, expects, reference, placebo, excess):
+    """A verdict after its placebo was seen.
+
+    Parameters
+    ----------
+    said : str
+        `verdict` of the value itself.
+    expects, reference
+        As for `verdict`.
+    placebo, excess : (low, high)
+        95 % intervals of the placebo's value, and of the value minus the placebo's.
+
+    Returns
+    -------
+    str
+        Only a ``supported`` can change. It stands when the excess lies on the claim's side. It is
+        ``not diagnostic`` when the excess does not and the placebo by itself would be supported,
+        or when the excess lies on the other side. Otherwise ``too little data``.
+    """
+    if said != "supported":
+        return said
+    beyond = verdict(expects, 0.0, *excess)
+    if beyond == "supported":
+        return "supported"
+    same = verdict(expects, reference, *placebo) == "supported"
+    return "not diagnostic" if same or beyond == "contradicted" else "too little data"
+
+
+def _together(said, rule):
+    """One verdict for the rows of a test."""
+    kinds = set(said)
+    if rule == "some":
+        if "supported" in kinds:
+            return "supported"
+        return "contradicted" if kinds == {"contradicted"} else "too little data"
+    if len(kinds) == 1:
+        return said[0]
+    if len(kinds - {"too little data"}) > 1:
+        return "mixed"
+    most = said.count("contradicted") > len(said) / 2
+    return "contradicted" if most else "too little data"
+
+
+def _p_above(estimate, low, high, reference):
+    """One-sided p of "not above `reference`", read off an interval: 0.025 where it ends there."""
+    if not np.isfinite([estimate, low, high]).all():
+        return np.nan
+    half = estimate - low if estimate > reference else high - estimate
+    if half <= 0:
+        return 0.0 if estimate > reference else 1.0
+    return float(norm.sf((estimate - reference) / half * Z))
+
+
+def _p_for(expects, reference, margin, interval):
+    """One-sided p against the claim's opposite, and against the claim."""
+    estimate, low, high = interval
+    above = _p_above(estimate, low, high, reference + (margin if expects == "not above" else 0.0))
+    return (above, 1 - above) if expects == "above" else (1 - above, above)
+
+
+def _combined_p(rows, rule, said):
+    """Two-sided p of a cell: that all rows (or some) are on the claim's side, or against it."""
+    p_for, p_against = (np.array([row[k] for row in rows], float) for k in ("p_for", "p_against"))
+    n = len(rows)
+    if np.isnan([p_for, p_against]).all():
+        return np.nan
+    # a row without an interval is no evidence, and still one of n
+    p_for, p_against = np.nan_to_num(p_for, nan=1), np.nan_to_num(p_against, nan=1)
+    if said == "mixed":  # some rows this way and some that way; at least one of each
+        kinds = {row["verdict"] for row in rows}
+        sides = [p.min() for p, kind in ((p_for, "supported"), (p_against, "contradicted"))
+                 if kind in kinds]  # fmt: skip
+        return float(min(1.0, 2 * n * max(sides)))
+    most = n // 2 + 1  # partial conjunction (Benjamini & Heller 2008): at least so many rows
+    if rule == "some":
+        for_it, against = n * p_for.min(), p_against.max()
+    else:
+        for_it, against = p_for.max(), (n - most + 1) * np.sort(p_against)[most - 1]
+    return float(min(1.0, 2 * min(for_it, against)))
+
+
+# --------------------------------------------------------------------------- the paper's numbers
+
+
 def paper_value(claim):
     """What the paper prints for this claim, as text; empty when it prints no number.
 
@@ -116,6 +265,9 @@ def paper_value(claim):
     return f"{value:.3f}"
 
 
+# --------------------------------------------------------------------------- the cells
+
+
 def evaluate(claims, runs, profiles, synthetic=("fixture",)):
     """One row per claim and run.
 
@@ -133,9 +285,17 @@ def evaluate(claims, runs, profiles, synthetic=("fixture",)):
     -------
     DataFrame
         claim_id, statement, origin, source, paper_value, profile, run_value, ci_low, ci_high, n,
-        unit, expects, reference, verdict, link (page and figure, relative
-        to the run), note. A run without the tables of a claim gets
-        ``not testable`` and a note that says what is missing.
+        placebo (names), placebo_value, placebo_low, placebo_high, excess, excess_low, excess_high
+        (of the placebo that is hardest to exceed), rows (each with its verdict, where there are
+        several), unit, expects, p, q, verdict, verdict_uncorrected, link (page and figure, relative
+        to the run), note. With several rows the value is their mean and the limits span all of
+        theirs. A run without the tables of a claim gets ``not testable`` and a note that says what
+        is missing.
+
+    Notes
+    -----
+    p is read off the intervals; q is its Benjamini-Hochberg adjustment over all cells that could be
+    tested. A verdict for or against needs q of 0.05 or less, too; else it is ``too little data``.
     """
     rows = []
     for claim in claims:
@@ -143,13 +303,8 @@ def evaluate(claims, runs, profiles, synthetic=("fixture",)):
             if claim["about"] == "people" and profile in synthetic:
                 found = {**NOTHING, "note": "synthetic clips are no evidence about people"}
             else:
-                found = _try(claim["tests"], Path(runs) / profile / "artifacts")
-            low, high = found["ci_low"], found["ci_high"]
-            said = "not testable"
-            if found["tested"]:
-                said = verdict(
-                    claim["expects"], claim["reference"], low, high, claim.get("margin", 0.0)
-                )
+                found = _try(claim, Path(runs) / profile / "artifacts")
+            margin = f" + {claim['margin']:g}" if claim.get("margin") else ""
             rows.append(
                 {
                     "claim_id": claim["id"],
@@ -158,46 +313,144 @@ def evaluate(claims, runs, profiles, synthetic=("fixture",)):
                     "source": claim["source"],
                     "paper_value": paper_value(claim),
                     "profile": profile,
-                    "run_value": found["value"],
-                    "ci_low": low,
-                    "ci_high": high,
-                    "n": found["n"],
                     "unit": claim["unit"],
-                    "expects": f"{claim['expects']} {claim['reference']:g}",
-                    "verdict": said,
+                    "expects": f"{claim['expects']} {claim['reference']:g}{margin}",
+                    **found,
                     "link": found["link"].replace("PROFILE", profile),
-                    "note": found["note"],
                 }
             )
-    return pd.DataFrame(rows)
+    ledger = pd.DataFrame(rows)
+    ledger["q"] = inference.bh(ledger["p"])
+    ledger["verdict_uncorrected"] = ledger["verdict"]
+    decided = ledger["verdict"].isin(["supported", "contradicted", "mixed"])
+    lost = decided & (ledger["q"] > LEVEL)
+    told = ledger.loc[lost, "verdict"] + f" before correction for {ledger['p'].notna().sum()} cells"
+    ledger.loc[lost, "note"] = told
+    ledger.loc[lost, "verdict"] = "too little data"
+    return ledger
 
 
+_NUMBERS = ("run_value", "ci_low", "ci_high", "placebo_value", "placebo_low", "placebo_high")
 NOTHING = {
-    **{"value": np.nan, "ci_low": np.nan, "ci_high": np.nan, "n": 0},
-    **{"link": "", "tested": False},
+    **dict.fromkeys((*_NUMBERS, "excess", "excess_low", "excess_high", "p"), np.nan),
+    **{"n": 0, "placebo": "", "rows": "", "link": "", "verdict": "not testable", "note": ""},
 }
 
 
-def _try(tests, artifacts):
+def _try(claim, artifacts):
     if not artifacts.exists():
         return {**NOTHING, "note": "no such run in this copy"}
     reasons = []
-    for test in tests:
-        given = {k: v for k, v in test.items() if k not in ("measure", "chapter", "figure")}
-        link = f"{test['chapter']}.html" + (
-            f"#PROFILE-{test['figure']}" if "figure" in test else ""
-        )
+    for test in claim["tests"]:
         try:
-            value, low, high, n = MEASURES[test["measure"]](_Tables(artifacts), **given)
+            return _cell(claim, test, _Tables(artifacts))
         except NotTestable as reason:
             reasons.append(str(reason))
-            continue
-        note = "" if np.isfinite(low) else f"too few clips or recordings for an interval (n={n})"
-        return {
-            **{"value": value, "ci_low": low, "ci_high": high, "n": int(n)},
-            **{"link": link, "tested": True, "note": note},
-        }
-    return {**NOTHING, "note": "; ".join(dict.fromkeys(reasons))}
+    said = "; ".join(dict.fromkeys(reasons))
+    if "simulated" not in said:  # that is worth saying whatever else is missing
+        said = claim.get("untested", said)
+    return {**NOTHING, "note": said}
+
+
+def _cell(claim, test, read):
+    """One cell of the ledger from the rows of a chapter's table."""
+    if test.get("answers_of_people") and read.simulated():
+        raise NotTestable("the annotators are simulated: no evidence about people")
+    rows = [_row(claim, test, read, where) for where in _wanted(test["rows"])]
+    rule = claim.get("rows", "all")
+    said = _together([row["verdict"] for row in rows], rule)
+    p = _combined_p(rows, rule, said)
+    if rule == "some" and said == "supported" and not p <= LEVEL:
+        said = "too little data"  # the best of several rows has to pass for all of them
+    frame = pd.DataFrame(rows)
+    hardest = frame.loc[frame["excess_p"].fillna(-1).idxmax()]
+    notes = [note for note in dict.fromkeys(frame["note"]) if note]
+    figure = f"#PROFILE-{test['figure']}" if "figure" in test else ""
+    names = dict.fromkeys(name for row in rows for name in row["placebo"])
+    return {
+        **NOTHING,
+        **{"run_value": frame["estimate"].mean(), "n": int(frame["n"].max())},
+        **{"ci_low": frame["low"].min(skipna=False), "ci_high": frame["high"].max(skipna=False)},
+        **{key: hardest[key] for key in (*_NUMBERS[3:], "excess", "excess_low", "excess_high")},
+        **{"placebo": ", ".join(names), "p": p, "verdict": said},
+        "rows": "; ".join(f"{r['label']}: {r['verdict']}" for r in rows) if len(rows) > 1 else "",
+        "link": f"{test['chapter']}.html{figure}",
+        "note": "; ".join(notes),
+    }
+
+
+def _wanted(rows):
+    """Every combination of the listed values: one row of the table each."""
+    keys = list(rows)
+    lists = [value if isinstance(value, list) else [value] for value in rows.values()]
+    return [dict(zip(keys, values, strict=True)) for values in product(*lists)]
+
+
+def _row(claim, test, read, where):
+    """One row of a table: its interval, those of its placebos, and its verdict."""
+    low, high = test.get("low", "ci_low"), test.get("high", "ci_high")
+    table = read(test["table"], test["value"], low, high, *where)
+    row = _one(table, where)
+    sizes = [name for name in row.index if name in ("n", "n_1", "n_2") or name.startswith("n ")]
+    n = row["n"] if "n" in row else row[sizes].sum()
+    interval = [float(row[name]) for name in (test["value"], low, high)]
+    rule = claim["expects"], claim["reference"], claim.get("margin", 0.0)
+    said = verdict(*rule[:2], *interval[1:], rule[2])
+    p_for, p_against = _p_for(*rule, interval)
+    label = " ".join(str(v) for v in where.values() if str(v) not in _fixed(test["rows"]))
+    out = {
+        **{"label": label or test["table"], "estimate": interval[0], "low": interval[1]},
+        **{"high": interval[2], "n": 0 if pd.isna(n) else int(n), "p_for": p_for},
+        **{"p_against": p_against, "verdict": said, "placebo": [], "excess_p": np.nan, "note": ""},
+        **dict.fromkeys((*_NUMBERS[3:], "excess", "excess_low", "excess_high"), np.nan),
+    }
+    if not np.isfinite(interval[1]):
+        why = next((row[c] for c in ("reason", "note") if c in row and row[c]), "")
+        out["note"] = f"no interval: {why or 'too few clips or recordings'} (n={out['n']})"
+    return _beside_placebo(out, claim, test, read, where) if "placebo" in test else out
+
+
+def _fixed(rows):
+    return {str(value) for value in rows.values() if not isinstance(value, list)}
+
+
+def _beside_placebo(out, claim, test, read, where):
+    """The row with the placebo that is hardest to exceed, and the verdict that it leaves."""
+    asked = test["placebo"]
+    renamed = asked.get("columns", {})
+    needed = ("placebo", "excess", "excess_low", "excess_high")
+    try:
+        table = read(asked["table"], *(renamed.get(name, name) for name in needed))
+    except NotTestable:
+        if out["verdict"] != "supported":
+            return out
+        raise NotTestable(f"this run has no placebo (no table {asked['table']})") from None
+    wanted = {**asked.get("where", {}), **{key: where[key] for key in asked.get("match", [])}}
+    for column, value in wanted.items():
+        table = table[table[column] == value]
+    table = table.rename(columns={there: name for name, there in renamed.items()})
+    if table.empty and not asked.get("optional"):
+        raise NotTestable(f"{asked['table']} has no placebo with {_said(wanted)}")
+    expects, reference = claim["expects"], claim["reference"]
+    kinds = []
+    for row in table.to_dict("records"):
+        beyond = row["excess_low"], row["excess_high"]
+        limits = row.get("placebo_low", np.nan), row.get("placebo_high", np.nan)
+        kinds.append(above_placebo(out["verdict"], expects, reference, limits, beyond))
+        p, _ = _p_for(expects, 0.0, 0.0, (row["excess"], *beyond))
+        out["placebo"].append(asked.get("name", row["placebo"]))
+        if np.isnan(p):
+            why = row.get("note") or "no interval"
+            out["note"] = f"{row['placebo']}: {why}"
+        out["p_for"] = max(out["p_for"], p) if np.isfinite(p) else np.nan
+        if not p <= out["excess_p"]:
+            keep = (*_NUMBERS[3:], "excess", "excess_low", "excess_high")
+            out |= {key: row.get(key, np.nan) for key in keep} | {"excess_p": p}
+    for kind in ("not diagnostic", "too little data"):
+        if kind in kinds:
+            out["verdict"] = kind
+            break
+    return out
 
 
 class _Tables:
@@ -215,227 +468,23 @@ class _Tables:
             raise NotTestable(f"its table {name} has no column {', '.join(missing)}")
         return table
 
-    def recordings(self, clips):
-        """Recording of each clip id, as an array."""
-        manifest = self("manifest").set_index("clip_id")["dialog_id"]
-        return manifest.loc[clips].to_numpy()
+    def simulated(self):
+        """Are the judgments of this run those of simulated annotators?"""
+        if not (self.artifacts / "annotations.parquet").exists():
+            return False
+        names = set(tables.read(self.artifacts, "annotations")["annotator"])
+        return bool(names & set(simulated_annotators.NAMES))
+
+
+def _said(where):
+    return ", ".join(f"{k} = {v}" for k, v in where.items())
 
 
 def _one(table, where):
-    """The single row of `table` with these values; a list means any of them."""
+    """The single row of `table` with these values."""
     kept = table
     for column, wanted in where.items():
-        kept = kept[kept[column].isin(wanted if isinstance(wanted, list) else [wanted])]
+        kept = kept[kept[column] == wanted]
     if len(kept) != 1:
-        said = ", ".join(f"{k} = {v}" for k, v in where.items())
-        raise NotTestable(f"{len(kept)} rows with {said}")
+        raise NotTestable(f"{len(kept)} rows with {_said(where)}")
     return kept.iloc[0]
-
-
-def _gap(values, first, groups):
-    """Mean of `values` where `first` minus the mean elsewhere, with an interval over recordings."""
-    if min(first.sum(), (~first).sum()) < stats.MIN_N:
-        counts = f"{int(first.sum())} and {int((~first).sum())}"
-        raise NotTestable(f"too few clips to compare ({counts})")
-    rows = np.column_stack([values * first, first, values * ~first, ~first])
-
-    def difference(sums):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return sums[..., 0] / sums[..., 1] - sums[..., 2] / sums[..., 3]
-
-    replicates = difference(stats.bootstrap_sums(rows, groups=groups))
-    replicates = replicates[np.isfinite(replicates)]
-    low, high = stats.percentile_interval(replicates)
-    return difference(rows.sum(axis=0)), float(low), float(high), len(values)
-
-
-def cell(read, table, where, value):
-    """One row of a chapter's table that already has an interval."""
-    found = read(table, value, "ci_low", "ci_high", *where)
-    row = _one(found, where)
-    sizes = [name for name in row.index if name in ("n", "n_1", "n_2") or name.startswith("n ")]
-    n = row["n"] if "n" in row else row[sizes].sum()
-    return float(row[value]), float(row["ci_low"]), float(row["ci_high"]), n
-
-
-def cells(read, table, where, value):
-    """Mean of several rows of a chapter's table, with an interval that spans all of theirs.
-
-    So a verdict needs every row on one side; rows that differ give ``too little data``.
-    """
-    found = read(table, value, "ci_low", "ci_high", *where)
-    for column, wanted in where.items():
-        found = found[found[column].isin(wanted)]
-        if len(found) != len(wanted):
-            raise NotTestable(f"{len(found)} rows of {len(wanted)} with that {column}")
-    n = int(found["n"].max()) if "n" in found else 0
-    return float(found[value].mean()), found["ci_low"].min(), found["ci_high"].max(), n
-
-
-def _fusion(read):
-    """Seed-wise predicted classes of the fusion nets, and the name of the full one."""
-    rows = read("predictions")
-    rows = rows[rows["source"] == "fusion"]
-    full = max(rows["inputs"].unique(), key=lambda name: name.count("+"), default="")
-    if full.count("+") < 2:
-        raise NotTestable("this run has no fusion of three modalities")
-    return rows.assign(said=(rows["p"] > 0.5).astype(int)), full
-
-
-def disagreement_gap(read, plus, minus):
-    """Mean disagreement rate of the `plus` pairs minus that of the `minus` pairs."""
-    rows, full = _fusion(read)
-    said = rows.pivot(index=["clip_id", "seed"], columns="inputs", values="said")
-
-    def differ(pairs):
-        names = [[full if name == "full" else name for name in pair] for pair in pairs]
-        return np.mean([(said[a] != said[b]).to_numpy(float) for a, b in names], axis=0)
-
-    per_clip = pd.Series(differ(plus) - differ(minus), said.index).groupby("clip_id").mean()
-    groups = read.recordings(per_clip.index)
-    return *stats.bootstrap_ci(per_clip.to_numpy(), groups=groups), len(per_clip)
-
-
-def fusion_gain(read):
-    """Accuracy of full fusion minus that of the single modality that validation clips prefer."""
-    rows, full = _fusion(read)
-    val = read("predictions_validation")
-    val = val[(val["source"] == "fusion") & ~val["inputs"].str.contains("+", regex=False)]
-    best = ((val["p"] > 0.5) == val["y"]).groupby(val["inputs"]).mean().idxmax()
-    right = (rows["said"] == rows["y"]).groupby([rows["clip_id"], rows["inputs"]]).mean().unstack()
-    groups = read.recordings(right.index)
-    return *stats.bootstrap_ci((right[full] - right[best]).to_numpy(), groups=groups), len(right)
-
-
-def gate_range(read):
-    """Largest minus smallest mean gate over modalities, on the clips that have all three."""
-    gates = read("gates")
-    per_clip = gates.groupby(["clip_id", "modality"])["gate"].mean().unstack().dropna()
-    if per_clip.shape[1] < 3 or per_clip.empty:
-        raise NotTestable("this run has no gates of three modalities")
-
-    def spread(rows):
-        means = rows.mean(axis=0)
-        return means.max() - means.min()
-
-    groups = read.recordings(per_clip.index)
-    return *stats.bootstrap_ci(per_clip.to_numpy(), spread, groups=groups), len(per_clip)
-
-
-def above_recording(read):
-    """Best fine-tuned model minus the recording-only baseline, on the released test split."""
-    manifest = read("manifest")
-    if not {"train", "test"} <= set(manifest["split"]):
-        raise NotTestable("this run has no released train and test split")
-    predictions = read("predictions_finetuned")
-    test = manifest.loc[manifest["split"] == "test", "clip_id"]
-    predictions = predictions[predictions["clip_id"].isin(test)]
-    if set(predictions["fold"]) - {-1, 0}:
-        raise NotTestable("the fine-tuned models of this run held out recordings, not the split")
-    right = (predictions["p"] > 0.5) == (predictions["y"] == 1)
-    right = right.groupby([predictions["clip_id"], predictions["encoder"]]).mean().unstack()
-    base = splits.recording_baseline(manifest).set_index("clip_id")
-    base = (base["prediction"] == base["y"]).astype(float)
-    best = right[right.mean().idxmax()]
-    difference = (best - base.loc[best.index]).to_numpy()
-    return *stats.bootstrap_ci(difference, groups=read.recordings(best.index)), len(best)
-
-
-def entropy_gap(read, plus, minus):
-    """Mean fusion entropy in the `plus` quadrants of all modalities minus the `minus` ones."""
-    rows = read("entropy")
-    rows = rows[rows["quadrant"].isin([*plus, *minus])]
-    groups = read.recordings(rows["clip_id"])
-    value, low, high, _ = _gap(
-        rows["entropy"].to_numpy(), rows["quadrant"].isin(plus).to_numpy(), groups
-    )
-    return value, low, high, rows["clip_id"].nunique()
-
-
-def boundary_gap(read, modality, plus, minus):
-    """Mean distance of one modality's confidence from one half, `plus` minus `minus` quadrants."""
-    rows = read("quadrants")
-    rows = rows[(rows["modality"] == modality) & (rows["seed"] == "ensemble")]
-    rows = rows[rows["quadrant"].isin([*plus, *minus])]
-    if rows.empty:
-        raise NotTestable(f"this run has no quadrants of {modality}")
-    distance = (rows["conf_unimodal"] - 0.5).abs().to_numpy()
-    first = rows["quadrant"].isin(plus).to_numpy()
-    return _gap(distance, first, read.recordings(rows["clip_id"]))
-
-
-def _annotated(read, quadrants):
-    """Pairs of two annotators' judgments: round 1 and 2 cells [n, 4] each, quadrant, recording."""
-    rows = read("annotations")
-    raters = sorted(rows["annotator"].unique())
-    if set(raters) & set(simulated_annotators.NAMES):
-        raise NotTestable("the annotators are simulated: no evidence about people")
-    if len(raters) != 2:
-        raise NotTestable(f"{len(raters)} annotators; this test is for two")
-    answers = sorted(rows["judgment"].unique())
-    if len(answers) != 2:
-        raise NotTestable(f"{len(answers)} different answers; this test is for two")
-    code = (rows["judgment"] == answers[1]).astype(int)
-    wide = rows.assign(code=code).pivot(
-        index=["clip_id", "modality"], columns=["round", "annotator"], values="code"
-    )
-    wide = wide.dropna().astype(int).reset_index()
-    known = read("quadrants").query("seed == 'ensemble'")[["clip_id", "modality", "quadrant"]]
-    found = wide[["clip_id", "modality"]].droplevel(1, axis=1).merge(known, how="left")
-    kept = found["quadrant"].isin(quadrants).to_numpy()
-    cells = {}
-    for turn in (1, 2):
-        a, b = (wide[(turn, rater)].to_numpy() for rater in raters)
-        cells[turn] = np.eye(4)[a * 2 + b][kept]
-    found = found[kept]
-    return cells[1], cells[2], found["quadrant"].to_numpy(), read.recordings(found["clip_id"])
-
-
-def _kappa(sums):
-    return agreement.cohen_kappa_of_cells(sums.reshape(*sums.shape[:-1], 2, 2))
-
-
-def _interval_of(columns, groups, statistic):
-    """Statistic of column sums, with an interval over recordings."""
-    replicates = statistic(stats.bootstrap_sums(columns, groups=groups))
-    known = replicates[np.isfinite(replicates)]
-    value = float(statistic(columns.sum(axis=0)[None])[0])
-    if len(known) < 0.9 * len(replicates):
-        return value, np.nan, np.nan
-    low, high = stats.percentile_interval(known)
-    return value, float(low), float(high)
-
-
-def kappa_change(read, quadrants):
-    """Kappa of two annotators in round 2 minus round 1, over the clips of these quadrants."""
-    first, second, quadrant, groups = _annotated(read, quadrants)
-    if len(quadrant) < stats.MIN_N:
-        raise NotTestable(f"too few clips (n={len(quadrant)})")
-
-    def change(sums):
-        return _kappa(sums[:, 4:]) - _kappa(sums[:, :4])
-
-    return *_interval_of(np.hstack([first, second]), groups, change), len(quadrant)
-
-
-def kappa_gap(read, plus, minus):
-    """Round-2 kappa of two annotators, `plus` quadrants minus `minus` ones."""
-    _, second, quadrant, groups = _annotated(read, [*plus, *minus])
-    inside = np.isin(quadrant, plus)[:, None]
-    if min(inside.sum(), (~inside).sum()) < stats.MIN_N:
-        raise NotTestable(f"too few clips ({int(inside.sum())} and {int((~inside).sum())})")
-
-    def gap(sums):
-        return _kappa(sums[:, :4]) - _kappa(sums[:, 4:])
-
-    columns = np.hstack([second * inside, second * ~inside])
-    return *_interval_of(columns, groups, gap), len(quadrant)
-
-
-MEASURES = {
-    measure.__name__: measure
-    for measure in (
-        *(cell, cells, disagreement_gap, fusion_gain, gate_range, above_recording),
-        *(entropy_gap, boundary_gap, kappa_change, kappa_gap),
-    )
-}

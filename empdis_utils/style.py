@@ -101,3 +101,10 @@ def readable(table):
 def leading(table, *names):
     """The same table with these columns first: what the reader is asked to look at."""
     return table[[*names, *(name for name in table.columns if name not in names)]]
+
+
+class Sentence(str):
+    """Text that prints without quotes where it is glued."""
+
+    def __repr__(self):
+        return str(self)

@@ -139,7 +139,10 @@ SCHEMAS = {
             **{name: _col(float, **_number) for name in ("run_value", "ci_low", "ci_high")},
             "verdict": _col(
                 str,
-                pa.Check.isin(["supported", "contradicted", "too little data", "not testable"]),
+                pa.Check.isin(
+                    ["supported", "contradicted", "mixed", "not diagnostic"]
+                    + ["too little data", "not testable"]
+                ),
             ),
         },
         unique=["claim_id", "profile"],

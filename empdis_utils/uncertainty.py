@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
@@ -275,3 +277,165 @@ def risk_coverage(error, uncertainty) -> tuple[pd.DataFrame, float]:
         {"coverage": kept / len(error), "risk": risk, "threshold": threshold[group][order]}
     )
     return curve, float(risk.mean())
+
+
+# --------------------------------------------------------------------------- selective prediction
+
+
+def weighted_risk(error, uncertainty, coverages) -> Callable:
+    """Risk at some coverages and its mean over all (AURC), as a function of clip weights.
+
+    Parameters
+    ----------
+    error, uncertainty : array [n]
+        As for `risk_coverage`. Values of `uncertainty` that differ by less than 1e-9 count as tied.
+    coverages : array [c]
+        In (0, 1].
+
+    Returns
+    -------
+    callable
+        Takes weights [b, n] (how often each clip is drawn), returns [b, c + 1]: risk at each
+        coverage, then AURC. For `inference.weighted_intervals`.
+
+    Raises
+    ------
+    ValueError
+        As `risk_coverage`.
+
+    Notes
+    -----
+    A group of m tied clips with mean error e, after N clips with E errors, adds
+    :math:`\\sum_{i=1}^m (E + ie)/(N + i) = me + (E - Ne)(H_{N+m} - H_N)` to the sum of risks, with
+    H the harmonic numbers. Checked against `risk_coverage` of the repeated clips.
+    """
+    error = np.asarray(error, float)
+    uncertainty = np.round(np.asarray(uncertainty, float), 9)
+    risk_coverage(error, uncertainty)  # refuses what cannot be ranked
+    coverages = np.asarray(coverages, float)
+    order = np.argsort(uncertainty, kind="stable")
+    starts = np.unique(uncertainty[order], return_index=True)[1]  # of each group of ties
+
+    def function(weights):
+        weights = np.asarray(weights)[:, order]
+        m = np.add.reduceat(weights, starts, axis=1)
+        wrong = np.add.reduceat(weights * error[order], starts, axis=1)
+        kept, errors = np.cumsum(m, axis=1), np.cumsum(wrong, axis=1)
+        total = kept[:, -1]
+        harmonic = np.concatenate([[0.0], np.cumsum(1 / np.arange(1, total.max() + 1))])
+        rate = np.divide(wrong, m, out=np.zeros_like(wrong), where=m > 0)
+        before, wrong_before = kept - m, errors - wrong
+        steps = harmonic[kept.astype(int)] - harmonic[before.astype(int)]
+        area = (m * rate + (wrong_before - before * rate) * steps).sum(axis=1) / total
+        at = np.maximum(np.ceil(np.round(coverages * total[:, None], 9)), 1)
+        rows = (
+            np.interp(k, np.r_[0, n], np.r_[0, e]) / k
+            for k, n, e in zip(at, kept, errors, strict=True)
+        )
+        return np.column_stack([np.array(list(rows)), area])
+
+    return function
+
+
+def selective_prediction(
+    error, flags, *, groups=None, coverages=None, n_boot: int = 2000, seed: int = 42
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Risk-coverage curves with bands, and how much each flag changes the area beneath.
+
+    Parameters
+    ----------
+    error : array [n]
+        1 where the model is wrong.
+    flags : dict of str to array [n]
+        Larger is less sure. The first is what the others are held against.
+    groups : array [n], optional
+        Recording of each clip.
+    coverages : array, optional
+        By default 0.05, 0.10, …, 1.
+    n_boot, seed
+        As for `inference.intervals`.
+
+    Returns
+    -------
+    curves : DataFrame
+        flag, coverage, risk, ci_low, ci_high: pointwise bands.
+    areas : DataFrame
+        flag, aurc, ci_low, ci_high, against, difference, difference_low, difference_high, n,
+        n_recordings, reason. The difference is paired: one draw of recordings serves both flags.
+        Below 0: a better flag than the first.
+
+    Raises
+    ------
+    ValueError
+        As `risk_coverage` and `inference.weighted_intervals`.
+    """
+    coverages = np.arange(1, 21) / 20 if coverages is None else np.asarray(coverages, float)
+    functions = [weighted_risk(error, flag, coverages) for flag in flags.values()]
+    names, width = list(flags), len(coverages) + 1
+
+    def function(weights):
+        found = np.hstack([f(weights) for f in functions])
+        areas = found[:, width - 1 :: width]
+        return np.hstack([found, areas - areas[:, :1]])
+
+    how = dict(groups=groups, n_boot=n_boot, seed=seed)
+    found = inference.weighted_intervals(function, len(np.asarray(error)), **how)
+    limits = found[["estimate", "ci_low", "ci_high"]].to_numpy()
+    curves, rows = [], []
+    for k, name in enumerate(names):
+        own = limits[k * width : (k + 1) * width]
+        curve = pd.DataFrame(own[:-1], columns=["risk", "ci_low", "ci_high"])
+        curves.append(curve.assign(flag=name, coverage=coverages))
+        at = len(names) * width + k
+        change = limits[at] if k else [np.nan] * 3
+        rows.append(
+            {"flag": name, "aurc": own[-1, 0], "ci_low": own[-1, 1], "ci_high": own[-1, 2]}
+            | {"against": names[0] if k else ""}
+            | dict(zip(("difference", "difference_low", "difference_high"), change, strict=True))
+            | {"n": found["n"].iloc[0], "n_recordings": found["n_recordings"].iloc[0]}
+            | {"reason": found["reason"].iloc[at if k else width - 1]}
+        )
+    columns = ["flag", "coverage", "risk", "ci_low", "ci_high"]
+    return pd.concat(curves, ignore_index=True)[columns], pd.DataFrame(rows)
+
+
+def conformal_sets(p_cal, y_cal, p, level: float = 0.9) -> np.ndarray:
+    """Split-conformal prediction sets: labels that cannot be ruled out at this level.
+
+    Parameters
+    ----------
+    p_cal : array [m] or [m, k]
+        Probabilities of clips that only calibrate; a vector is P of class 1.
+    y_cal : array [m]
+        Their labels.
+    p : array [n] or [n, k]
+        Probabilities of the clips to predict.
+    level : float
+        Wanted share of sets that hold the label.
+
+    Returns
+    -------
+    array [n, k] of bool
+        True for labels in the set; two classes have k = 2. With too few calibration clips for the
+        level every label is in every set.
+
+    Raises
+    ------
+    ValueError
+        As `calibration`, and a level outside (0, 1).
+
+    Notes
+    -----
+    Score 1 - p of the label; threshold: its ⌈(m + 1) level⌉-th smallest calibration score. If
+    calibration and new clips are exchangeable, the label is in the set with probability at least
+    `level` over all clips together; nothing is promised for any group of them. Vovk, Gammerman &
+    Shafer (2005); Angelopoulos & Bates 2023, doi:10.1561/2200000101.
+    """
+    if not 0 < level < 1:
+        raise ValueError(f"level: expected a number between 0 and 1, got {level}")
+    p_cal, p = _probabilities(p_cal, "p_cal"), _probabilities(p, "p")
+    y_cal = _labels(y_cal, p_cal, "y_cal")
+    scores = np.sort(1 - p_cal[np.arange(len(y_cal)), y_cal])
+    rank = int(np.ceil((len(scores) + 1) * level))
+    limit = scores[rank - 1] if rank <= len(scores) else np.inf
+    return 1 - p <= limit + 1e-12

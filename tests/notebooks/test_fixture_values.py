@@ -246,9 +246,16 @@ def test_08_ledger_follows_its_rules(read, read_book):
     auroc = read("recovery_auroc").set_index(["modality", "score"])
     planted = auroc.loc[("any", "red or green")]
     row = fixture.loc["conflict-is-found"]
-    assert row["run_value"] == pytest.approx(planted["auroc"])
-    side = "supported" if planted["ci_low"] > 0.5 else "too little data"
-    assert row["verdict"] == side
+    assert row["run_value"] == planted["auroc"] and row["ci_low"] == planted["ci_low"]
+    gain = read("recovery_gain").set_index(["modality", "score"]).loc["any", "red or green - entropy"]
+    if row["verdict"] == "supported":  # not without more than entropy finds
+        assert planted["ci_low"] > 0.5 and gain["ci_low"] > 0
+    above = read("entropy_placebo").query("modality == 'text' and contrast == 'red - blue'")
+    row = fixture.loc["entropy-red-over-blue"]
+    assert set(row["placebo"].split(", ")) == {"same model", "other encoder"}
+    assert row["excess"] in set(read("entropy_placebo")["excess"]) and len(above) == 2
+    if row["verdict"] == "supported":
+        assert (above["excess_low"] > 0).all()
     about_people = fixture[fixture["note"].str.contains("no evidence about people")]
     assert len(about_people) >= 10 and set(about_people["verdict"]) == {"not testable"}
     absent = ledger[ledger["profile"] == "paper"]

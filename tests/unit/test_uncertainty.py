@@ -16,9 +16,12 @@ from sklearn.metrics import brier_score_loss, log_loss
 from empdis_utils import inference
 from empdis_utils.uncertainty import (
     calibration,
+    conformal_sets,
     predictive_entropy,
     risk_coverage,
+    selective_prediction,
     temperature_scale,
+    weighted_risk,
 )
 
 rng = np.random.default_rng(0)
@@ -224,3 +227,62 @@ def test_risk_coverage_refuses_what_is_not_there():
         risk_coverage([0, 1], [0.1, np.nan])
     with pytest.raises(ValueError, match="equally long"):
         risk_coverage([0, 1], [0.1])
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 10_000))
+def test_weighted_risk_is_that_of_the_repeated_clips(seed):
+    """Oracle: `risk_coverage` of clips repeated as often as they weigh, ties included."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(2, 25))
+    error, unsure = rng.integers(0, 2, n), rng.integers(0, 6, n) / 7
+    weights = rng.integers(0, 4, (3, n))
+    weights[weights.sum(axis=1) == 0, 0] = 1
+    found = weighted_risk(error, unsure, [0.1, 0.5, 1])(weights.astype(float))
+    for row, w in zip(found, weights, strict=True):
+        curve, aurc = risk_coverage(np.repeat(error, w), np.repeat(unsure, w))
+        assert row[-1] == pytest.approx(aurc)
+        at = [int(np.ceil(np.round(c * w.sum(), 9))) for c in (0.1, 0.5, 1)]
+        assert row[:-1] == pytest.approx(curve["risk"].to_numpy()[np.maximum(at, 1) - 1])
+
+
+def test_selective_prediction_compares_flags_on_the_same_clips():
+    rng = np.random.default_rng(0)
+    n, groups = 400, np.arange(400) % 20
+    doubt = rng.random(n)
+    error = (rng.random(n) < doubt).astype(int)
+    flags = {"good": doubt, "same": doubt * 2 + 1, "useless": rng.random(n)}
+    curves, areas = selective_prediction(error, flags, groups=groups, n_boot=400)
+    areas = areas.set_index("flag")
+    for name, flag in flags.items():
+        assert areas.loc[name, "aurc"] == pytest.approx(risk_coverage(error, flag)[1])
+        whole = curves.query("flag == @name and coverage == 1").iloc[0]
+        assert whole["risk"] == pytest.approx(error.mean())
+        assert whole["ci_low"] < error.mean() < whole["ci_high"]
+    assert areas.loc["same", "difference"] == pytest.approx(0)
+    useless = areas.loc["useless"]
+    assert useless["difference_low"] > 0 and useless["against"] == "good"
+    # paired: narrower than the two areas' own intervals put together
+    width = useless["difference_high"] - useless["difference_low"]
+    apart = [areas.loc[k, "ci_high"] - areas.loc[k, "ci_low"] for k in ("good", "useless")]
+    assert width < np.hypot(*apart) * 1.2
+
+
+def test_conformal_sets_hold_the_label_as_often_as_asked():
+    """Oracle: the guarantee, for exchangeable clips: between level and level + 1 / (m + 1)."""
+    rng = np.random.default_rng(1)
+    held = []
+    for _ in range(400):
+        p = rng.random(130)
+        y = (rng.random(130) < p**2).astype(int)  # miscalibrated: the guarantee does not care
+        sets = conformal_sets(p[:99], y[:99], p[99:], level=0.9)
+        held.append(sets[np.arange(31), y[99:]].mean())
+    assert 0.89 < np.mean(held) < 0.92
+
+
+def test_conformal_sets_by_hand_and_with_too_few_clips():
+    sets = conformal_sets([0.9, 0.8, 0.4, 0.7], [1, 1, 1, 1], [0.5, 0.95, 0.7], level=0.6)
+    assert sets.tolist() == [[False, False], [False, True], [False, True]]  # limit 1 - 0.7
+    assert conformal_sets([0.9, 0.8], [1, 1], [0.5, 0.99], level=0.9).all()
+    with pytest.raises(ValueError, match="level"):
+        conformal_sets([0.9], [1], [0.5], level=1)
