@@ -330,7 +330,8 @@ def recovery(
     -------
     DataFrame
         draw, modality, score, n_conflict, n_other, auroc (for a pair: the difference), ci_low,
-        ci_high. A draw without clips of both kinds has NaN.
+        ci_high, named (``any`` only: share of the conflicts in which the modality that scores
+        highest is an odd one out; ties share). A draw without clips of both kinds has NaN.
     """
     rows = []
     for k, (corpus, p) in enumerate(draws(design, n_draws, seed, **how)):
@@ -345,13 +346,26 @@ def recovery(
                 no = ~yes
             else:
                 yes, no = planted(corpus, modality)
-            rows.append(
-                _aurocs(found[modality], yes, no, corpus.recording, pairs, n_boot, seed).assign(
-                    draw=k, modality=modality, n_conflict=int(yes.sum()), n_other=int(no.sum())
-                )
-            )
+            part = _aurocs(found[modality], yes, no, corpus.recording, pairs, n_boot, seed)
+            part["named"] = np.nan
+            if modality == "any":
+                part["named"] = part["score"].map(_named(found, corpus))
+            counts = {"n_conflict": int(yes.sum()), "n_other": int(no.sum())}
+            rows.append(part.assign(draw=k, modality=modality, **counts))
     columns = ["draw", "modality", "score", "n_conflict", "n_other", "auroc", "ci_low", "ci_high"]
-    return pd.concat(rows, ignore_index=True)[columns]
+    return pd.concat(rows, ignore_index=True)[[*columns, "named"]]
+
+
+def _named(found, corpus: Corpus) -> dict[str, float]:
+    """Share of conflicts whose highest-scoring modality is an odd one out, per score."""
+    odd, clips = corpus.odd_one_out, corpus.conflict & corpus.odd_one_out.any(axis=1)
+    shares_ = {}
+    for name in found["any"]:
+        values = np.column_stack([found[m][name] for m in MODALITIES])[clips]
+        top = values == values.max(axis=1, keepdims=True)
+        right = (top & odd[clips]).sum(axis=1) / top.sum(axis=1)
+        shares_[name] = right.mean() if len(right) else np.nan
+    return shares_
 
 
 def _aurocs(found, yes, no, recording, pairs, n_boot, seed) -> pd.DataFrame:
@@ -383,19 +397,21 @@ def shares(table: pd.DataFrame, by: Sequence[str] = ("modality", "score")) -> pd
     DataFrame
         `by`, n_draws, mean, sd, low, high (2.5 and 97.5 % of draws), above and below (share of the
         draws with an interval that lies above or below chance: 0.5, or 0 for a pair), above_low,
-        above_high (Wilson, over draws), n_intervals.
+        above_high (Wilson, over draws), n_intervals, named (mean).
     """
     rows = []
     for key, part in table.groupby(list(by), sort=False):
         key = dict(zip(by, key if isinstance(key, tuple) else (key,), strict=True))
         chance = np.where(part["score"].str.contains(" - "), 0.0, 0.5)
         known = part["ci_low"].notna().to_numpy()
-        above = (part["ci_low"] > chance)[known].astype(float)
-        below = (part["ci_high"] < chance)[known].astype(float)
+        above = (part["ci_low"] > chance)[known].to_numpy(float)
+        below = (part["ci_high"] < chance)[known].to_numpy(float)
         wilson = inference.share_interval(above) if known.sum() else None
         row = {"n_draws": len(part), "mean": part["auroc"].mean(), "sd": part["auroc"].std()}
         row |= dict(zip(("low", "high"), part["auroc"].quantile([0.025, 0.975]), strict=True))
-        row |= {"above": above.mean(), "below": below.mean(), "n_intervals": int(known.sum())}
+        row |= {"above": above.mean() if wilson else np.nan}
+        row |= {"below": below.mean() if wilson else np.nan, "n_intervals": int(known.sum())}
+        row |= {"named": part["named"].mean()}
         row |= {"above_low": wilson.ci_low if wilson else np.nan}
         row |= {"above_high": wilson.ci_high if wilson else np.nan}
         rows.append(key | row)

@@ -179,6 +179,14 @@ def test_recovery_is_scikit_learns_auroc_on_the_same_clips():
             }
             for name, value in expected.items():
                 assert part[name] == pytest.approx(value)
+            if modality == "any":
+                odd = corpus.odd_one_out[corpus.conflict]
+                values = np.column_stack([found[m]["opposition"] for m in MODALITIES])
+                top = values[corpus.conflict].argmax(axis=1)
+                named = table[(table["draw"] == k) & (table["modality"] == "any")]
+                named = named.set_index("score")["named"]
+                assert named["opposition"] == pytest.approx(odd[np.arange(len(odd)), top].mean())
+                assert named["entropy"] == pytest.approx(1 / 3)  # the same for all modalities
             gap = expected["opposition"] - expected["seed share"]
             assert part["opposition - seed share"] == pytest.approx(gap)
 
