@@ -3,7 +3,7 @@
 The generator (``tests/fixture/make_fixture.py``) draws the parameters of each clip, then renders
 speech and faces, and encoders are fine-tuned on these. That takes minutes per corpus. Here the same
 parameters are drawn, "reading" adds noise to them, and the models are ridge-penalised logistic
-regressions: a corpus takes a fraction of a second. The noise (`READING`, `TRAINING`) was set so$
+regressions: a corpus takes a fraction of a second. The noise (`READING`, `TRAINING`) was set so
 that single modalities are about as accurate as on the rendered corpus and retrained copies differ
 about as often. Everything else is a check: chapter 09 shows where it holds and where not.
 """
