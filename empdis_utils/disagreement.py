@@ -10,12 +10,13 @@ every other class (more classes).
 
 from __future__ import annotations
 
-from itertools import combinations
+from itertools import combinations, permutations
 
 import numpy as np
 import pandas as pd
 
-from empdis_utils.stats import MIN_N, align, bootstrap_sums, examples, percentile_interval
+from empdis_utils import inference
+from empdis_utils.stats import MIN_N, align, examples
 from empdis_utils.tables import MODALITIES, QUADRANTS
 
 KEY = ["clip_id", "inputs", "source", "seed"]
@@ -240,13 +241,15 @@ def flips(
     Returns
     -------
     DataFrame
-        clip_id, modality, differs (share of seeds in which the modality and fusion predict
-        different labels), self_differs (share of pairs of seeds in which fusion differs from
-        itself; NaN with one seed), ensemble_differs (bool), margin (of the fusion ensemble).
+        clip_id, modality, differs (share of pairs of different seeds in which the modality and
+        fusion predict different labels; with one seed, whether they do), self_differs (the same
+        for fusion and itself; NaN with one seed), ensemble_differs (bool), margin (of the fusion
+        ensemble).
 
     Notes
     -----
-    Labels are the likeliest classes. `self_differs` has the mean of `seed_disagreement`.
+    Labels are the likeliest classes. `differs` has the mean `modality_rate` of
+    `modality_over_seed`, `self_differs` that of `seed_disagreement`.
     """
     table = check_predictions(predictions)
     single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
@@ -263,7 +266,7 @@ def flips(
         block = {
             "clip_id": models.clips,
             "modality": modality,
-            "differs": (models.label(model) != fused).mean(axis=0),
+            "differs": _across_seeds(models.label(model), fused),
             "self_differs": itself,
             "ensemble_differs": (own != fused_mean["predicted"]).to_numpy(),
             "margin": fused_mean["margin"].to_numpy(),
@@ -275,23 +278,26 @@ def flips(
 # --------------------------------------------------------------------------- rates
 
 
+def _across_seeds(own: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Share [n] of pairs of different seeds in which labels [s, n] differ; with one seed, of it."""
+    seeds = range(len(own))
+    pairs = list(permutations(seeds, 2)) or [(0, 0)]
+    return np.mean([own[i] != other[j] for i, j in pairs], axis=0)
+
+
 def _recordings(groups: pd.Series | None, clips: np.ndarray) -> np.ndarray | None:
     return None if groups is None else align(groups, clips, "groups")
 
 
-def _rates(disagree: np.ndarray, groups, n_boot: int, seed: int) -> pd.DataFrame:
-    """n, k, rate and interval of each column of `disagree` [n, c], entries in [0, 1].
-
-    Fewer than MIN_N clips or one recording: no interval.
-    """
-    n = len(disagree)
-    k = disagree.sum(axis=0)
-    low = high = np.full(len(k), np.nan)
-    if n >= MIN_N and (groups is None or len(np.unique(groups.astype(str))) > 1):
-        rows = np.column_stack([disagree, np.ones(n)])
-        sums = bootstrap_sums(rows, groups=groups, n_boot=n_boot, seed=seed)
-        low, high = percentile_interval(sums[:, :-1] / sums[:, -1:])
-    return pd.DataFrame({"n": n, "k": k, "rate": k / n, "ci_low": low, "ci_high": high})
+def _rates(disagree: np.ndarray, groups) -> pd.DataFrame:
+    """n, k, rate, interval and why there is none, of each column of `disagree` [n, c]."""
+    found = [inference.share_interval(column, groups=groups) for column in disagree.T]
+    table = pd.DataFrame(found)[["n", "estimate", "ci_low", "ci_high", "reason"]]
+    table.insert(1, "k", disagree.sum(axis=0))
+    few = table["n"] < MIN_N
+    table.loc[few, ["ci_low", "ci_high"]] = np.nan
+    table.loc[few, "reason"] = f"too few (n={len(disagree)})"
+    return table.rename(columns={"estimate": "rate"})
 
 
 def pairwise_disagreement(
@@ -318,8 +324,8 @@ def pairwise_disagreement(
     DataFrame
         a, b, seed, n, k, rate, ci_low, ci_high. One row per pair and seed, and one with seed
         "mean", whose k is the mean count. A model is named by its inputs; inputs that come from
-        several sources read ``inputs (source)``. One recording, or fewer than five clips: the
-        interval is NaN. Where no clip (or every clip) differs it has no width.
+        several sources read ``inputs (source)``. Models are compared at the same seed. Intervals
+        are those of `inference.share_interval`; fewer than five clips have none.
 
     Raises
     ------
@@ -339,7 +345,7 @@ def pairwise_disagreement(
         differ = (labels[a] != labels[b]).astype(float)
         keys += [(names[a], names[b], s) for s in [*models.seeds, "mean"]]
         columns += [*differ, differ.mean(axis=0)]
-    rates = _rates(np.column_stack(columns), _recordings(groups, models.clips), n_boot, seed)
+    rates = _rates(np.column_stack(columns), _recordings(groups, models.clips))
     return pd.concat([pd.DataFrame(keys, columns=["a", "b", "seed"]), rates], axis=1)
 
 
@@ -373,7 +379,7 @@ def seed_disagreement(
         if pairs:
             differ = np.stack([labels[i] != labels[j] for i, j in pairs]).astype(float)
             columns = np.vstack([differ, differ.mean(axis=0)]).T
-            blocks.append(_rates(columns, recordings, n_boot, seed))
+            blocks.append(_rates(columns, recordings))
         else:
             none = {"n": len(models.clips), "k": np.nan, "rate": np.nan}
             blocks.append(pd.DataFrame([none | {"ci_low": np.nan, "ci_high": np.nan}]))
@@ -399,63 +405,63 @@ def modality_over_seed(
     Returns
     -------
     DataFrame
-        modality, baseline, n, n_seeds, modality_rate, seed_rate, ratio, ci_low, ci_high, note.
-        `modality_rate`: unimodal against fusion at the same seed, mean over seeds. `seed_rate`:
+        modality, baseline, n, n_seeds, modality_rate, seed_rate, ratio, ci_low, ci_high,
+        same_seed_rate, same_minus_cross, same_minus_cross_low, same_minus_cross_high, note.
+        `modality_rate`: unimodal against fusion, mean over pairs of different seeds. `seed_rate`:
         mean over pairs of seeds of the same model, which is the unimodal one, the fusion one, or
-        the mean of both (baseline "unimodal", "fusion", "both"). Note: "", "one seed",
-        "no seed disagreement", "too few (n=3)", "one recording"; the ratio or its interval is
-        then NaN.
+        the mean of both (baseline "unimodal", "fusion", "both"). `same_seed_rate`: unimodal against
+        fusion at the same seed, and how far it lies from `modality_rate`. Note: "", "one seed",
+        "no seed disagreement", "too few (n=3)", or why there is no interval; the ratio or its
+        interval is then NaN. With one seed `modality_rate` is that of the same seed.
 
     Notes
     -----
-    For independent seeds and one clip, let a and b be the shares of seeds that predict class 1.
+    For independent trainings and one clip, let a and b be the shares of seeds that predict class 1.
     Then modality rate minus "both" seed rate is (a - b)^2: a ratio of 1 means that the two models
-    differ by no more than retraining does.
+    differ by no more than retraining does. Trainings with one seed are not independent: they share
+    the order of clips and the initial weights, so they agree more. Hence pairs of different seeds.
     """
     table = check_predictions(predictions)
     single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
     models = _Models(table, [*single.values(), joint], threshold)
     recordings = _recordings(groups, models.clips)
     n, n_seeds = len(models.clips), len(models.seeds)
-    no_interval = "one recording" if recordings is not None and len(set(recordings)) == 1 else ""
-    no_interval = f"too few (n={n})" if n < MIN_N else no_interval
 
-    def over_seeds(labels):
-        pairs = combinations(range(n_seeds), 2)
-        return np.mean([labels[i] != labels[j] for i, j in pairs], axis=0)
+    def ratios(sums):
+        ratio = sums[..., :1] / sums[..., 1:4]
+        gap = (sums[..., 4:5] - sums[..., :1]) / sums[..., 5:]
+        return np.concatenate([ratio, gap], axis=-1)
 
     rows = []
     for modality, model in single.items():
         own, fused = models.label(model), models.label(joint)
-        across = (own != fused).mean(axis=0)
+        same, across = (own != fused).mean(axis=0), _across_seeds(own, fused)
+        retrained = np.full((3, n), np.nan)
         if n_seeds > 1:
-            own, fused = over_seeds(own), over_seeds(fused)
-            per_clip = np.column_stack([across, own, fused, (own + fused) / 2])
-        else:
-            per_clip = np.column_stack([across, np.full((n, 3), np.nan)])
+            retrained[:2] = _across_seeds(own, own), _across_seeds(fused, fused)
+            retrained[2] = retrained[:2].mean(axis=0)
+        per_clip = np.column_stack([across, *retrained, same, np.ones(n)])
         rates = per_clip.mean(axis=0)
-        low = high = np.full(3, np.nan)
-        if n_seeds > 1 and not no_interval:
-            sums = bootstrap_sums(per_clip, groups=recordings, n_boot=n_boot, seed=seed)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                low, high = percentile_interval(sums[:, :1] / sums[:, 1:])
+        if n_seeds > 1:
+            how = dict(groups=recordings, n_boot=n_boot, seed=seed)
+            found = inference.intervals(per_clip, ratios, **how)
+            if n < MIN_N:
+                found[["ci_low", "ci_high"]], found["reason"] = np.nan, f"too few (n={n})"
         for i, baseline in enumerate(("unimodal", "fusion", "both")):
-            zero = rates[i + 1] == 0
-            note = "one seed" if n_seeds == 1 else "no seed disagreement" if zero else no_interval
-            rows.append(
-                {
-                    "modality": modality,
-                    "baseline": baseline,
-                    "n": n,
-                    "n_seeds": n_seeds,
-                    "modality_rate": rates[0],
-                    "seed_rate": rates[i + 1],
-                    "ratio": np.nan if zero else rates[0] / rates[i + 1],
-                    "ci_low": np.nan if zero else low[i],
-                    "ci_high": np.nan if zero else high[i],
-                    "note": note,
-                }
-            )
+            row = {"modality": modality, "baseline": baseline, "n": n, "n_seeds": n_seeds}
+            row |= {"modality_rate": rates[0], "seed_rate": rates[i + 1]}
+            row |= dict.fromkeys(["ratio", "ci_low", "ci_high"], np.nan)
+            row |= {"same_seed_rate": rates[4], "same_minus_cross": np.nan}
+            row |= {"same_minus_cross_low": np.nan, "same_minus_cross_high": np.nan}
+            row["note"] = "one seed"
+            if n_seeds > 1:
+                gap, one = found.iloc[3], found.iloc[i]
+                row["same_minus_cross"] = gap["estimate"]
+                row |= {f"same_minus_cross_{end}": gap[f"ci_{end}"] for end in ("low", "high")}
+                row |= {"ratio": one["estimate"]}
+                row |= {"ci_low": one["ci_low"], "ci_high": one["ci_high"]}
+                row["note"] = "no seed disagreement" if rates[i + 1] == 0 else one["reason"]
+            rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -550,8 +556,8 @@ def count_quadrants(
     DataFrame
         modality, quadrant, n, share, ci_low, ci_high, note. Five rows per modality: the four
         quadrants, empty ones included, and "red+green". Note: "", "too few (n=3)" when the
-        quadrant has fewer than five clips (the interval of its share stands, except for n = 0),
-        "every clip", "one recording".
+        quadrant has fewer than five clips (the interval of its share stands), or why there is no
+        interval.
     """
     rows = []
     for modality, part in quadrants[quadrants["seed"] == "ensemble"].groupby(
@@ -560,17 +566,13 @@ def count_quadrants(
         names = part["quadrant"].to_numpy()
         inside = [names == name for name in QUADRANTS]
         inside = np.column_stack([*inside, inside[1] | inside[2]]).astype(float)
-        rates = _rates(inside, _recordings(groups, part["clip_id"].to_numpy()), n_boot, seed)
+        rates = _rates(inside, _recordings(groups, part["clip_id"].to_numpy()))
         rates = rates.rename(columns={"rate": "share"})
         rates["n"] = rates.pop("k").astype(int)
         rates.insert(0, "quadrant", [*QUADRANTS, "red+green"])
         rates.insert(0, "modality", modality)
-        rates.loc[rates["n"].isin([0, len(part)]), ["ci_low", "ci_high"]] = np.nan
+        rates = rates.rename(columns={"reason": "note"})
         few = rates["n"] < MIN_N
-        unknown = "one recording" if len(part) >= MIN_N else f"too few (n={len(part)})"
-        rates["note"] = np.where(rates["ci_low"].isna(), unknown, "")
-        if len(part) >= MIN_N:
-            rates.loc[rates["n"] == len(part), "note"] = "every clip"
         rates.loc[few, "note"] = [f"too few (n={n})" for n in rates.loc[few, "n"]]
         rows.append(rates)
     columns = ["modality", "quadrant", "n", "share", "ci_low", "ci_high", "note"]
@@ -712,7 +714,7 @@ def stability(
     DataFrame
         modality, quadrant, n, n_seeds, n_changed, share, ci_low, ci_high, note. Quadrant "all",
         then the clips of each quadrant of the ensemble. Note: "", "one seed" or "too few (n=0)"
-        (no share), "too few (n=3)" or "one recording" (no interval).
+        (no share), "too few (n=3)" or "too few recordings (n=3)" (no interval).
     """
     rows = []
     for modality, frame in quadrants.groupby("modality", sort=False):
@@ -728,12 +730,10 @@ def stability(
             if len(part) < MIN_N:
                 row["note"] = row["note"] or f"too few (n={len(part)})"
             if n_seeds > 1 and len(part):
-                rates = _rates(
-                    part.to_numpy()[:, None], _recordings(groups, part.index), n_boot, seed
-                ).iloc[0]
+                rates = _rates(part.to_numpy()[:, None], _recordings(groups, part.index)).iloc[0]
                 row |= {"n_changed": rates["k"], "share": rates["rate"]}
                 row |= {"ci_low": rates["ci_low"], "ci_high": rates["ci_high"]}
                 if np.isnan(rates["ci_low"]):
-                    row["note"] = row["note"] or "one recording"
+                    row["note"] = row["note"] or rates["reason"]
             rows.append(row)
     return pd.DataFrame(rows)

@@ -18,7 +18,10 @@ them, or one that more than `MAX_UNDEFINED` of the resamples leave undefined has
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from itertools import combinations
+from math import comb
 from typing import NamedTuple
 
 import numpy as np
@@ -26,8 +29,11 @@ import pandas as pd
 from scipy import stats as sps
 from statsmodels.stats.multitest import multipletests
 
-MIN_RECORDINGS = 6  # below this no interval: coverage falls under 90 %
+from empdis_utils.stats import CONTRASTS, MIN_N, _aligned, _codes, _columns, _two_groups, align
+
+MIN_RECORDINGS = 6  # below this no interval
 MAX_UNDEFINED = 0.1  # share of resamples that may leave a statistic undefined
+MAX_SUBSETS = 20_000  # permutations of one cell that are listed rather than shuffled
 CHUNK = 2_000_000  # numbers held at once
 
 
@@ -47,34 +53,13 @@ class Interval(NamedTuple):
     reason: str
 
 
-# --------------------------------------------------------------------------- recordings
-
-
-def recording_codes(groups, n: int) -> np.ndarray:
-    """Integer code of each clip's recording [n]; every clip its own when `groups` is None.
-
-    Raises
-    ------
-    ValueError
-        Another length, or a clip without a recording.
-    """
-    if groups is None:
-        return np.arange(n)
-    groups = np.asarray(groups)
-    if groups.shape != (n,):
-        raise ValueError(f"groups: expected one entry per clip ({n}), got shape {groups.shape}")
-    codes, _ = pd.factorize(groups)
-    if (codes < 0).any():
-        raise ValueError(
-            f"groups: {int((codes < 0).sum())} clips have no recording: give each one a group"
-        )
-    return codes
+# --------------------------------------------------------------------------- the engine
 
 
 def recording_sums(rows, groups=None) -> np.ndarray:
     """Column sums [g, c] of `rows` [n, c] in each recording that has a row other than zero."""
     rows = np.asarray(rows, float)
-    codes = recording_codes(groups, len(rows))
+    codes = _codes(groups, len(rows))
     used = rows.any(axis=1)
     codes = np.unique(codes[used], return_inverse=True)[1]
     sums = np.zeros((codes.max(initial=-1) + 1, rows.shape[1]))
@@ -82,63 +67,110 @@ def recording_sums(rows, groups=None) -> np.ndarray:
     return sums
 
 
-def draws(size: int, n_boot: int, seed) -> np.ndarray:
-    """How often each of `size` recordings is drawn: [n_boot, size], rows sum to `size`."""
+@lru_cache(maxsize=8)
+def _drawn(size: int, n_boot: int, seed: int) -> tuple[np.ndarray, ...]:
+    return tuple(_draw(size, n_boot, seed))
+
+
+def _draw(size: int, n_boot: int, seed: int) -> Iterator[np.ndarray]:
     rng = np.random.default_rng(seed)
-    drawn = rng.integers(0, size, (n_boot, size)) + size * np.arange(n_boot)[:, None]
-    return np.bincount(drawn.ravel(), minlength=n_boot * size).reshape(n_boot, size).astype(float)
+    step = max(1, CHUNK // size)
+    for start in range(0, n_boot, step):
+        rows = min(step, n_boot - start)
+        drawn = rng.integers(0, size, (rows, size)) + size * np.arange(rows)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=rows * size)
+        yield counts.reshape(rows, size).astype(float)
 
 
-# --------------------------------------------------------------------------- the engine
+def draws(size: int, n_boot: int = 2000, seed: int = 42):
+    """How often each of `size` recordings is drawn: blocks [b, size] of `n_boot` rows in all.
+
+    Each row sums to `size`. The same arguments give the same draws.
+    """
+    small = size * n_boot <= CHUNK
+    return _drawn(size, n_boot, seed) if small else _draw(size, n_boot, seed)
 
 
-def _limits(function: Callable, size: int, n_boot: int, level: float, seed) -> pd.DataFrame:
+def _one_left_out(size: int) -> Iterator[np.ndarray]:
+    step = max(1, CHUNK // max(size, 1))
+    for start in range(0, size, step):
+        rows = np.arange(start, min(start + step, size))
+        weights = np.ones((len(rows), size))
+        weights[np.arange(len(rows)), rows] = 0
+        yield weights
+
+
+def _engine(function: Callable, size: int, n: int, n_boot, level, seed) -> list[Interval]:
     """Estimate and limits of `function`, which maps recording weights [b, size] to [b, k]."""
 
-    def evaluate(weights):
+    def evaluate(blocks):
         with np.errstate(divide="ignore", invalid="ignore"):
-            values = np.asarray(function(weights), float)
-        values = values.reshape(len(weights), -1)
+            blocks = [np.asarray(function(weights), float) for weights in blocks]
+        values = np.concatenate([block.reshape(len(block), -1) for block in blocks])
         return np.where(np.isfinite(values), values, np.nan)
 
-    estimate = evaluate(np.ones((1, size)))[0]
-    table = pd.DataFrame({"estimate": estimate, "ci_low": np.nan, "ci_high": np.nan})
-    table["n_recordings"], table["status"], table["reason"] = size, "ok", ""
-    undefined = np.isnan(estimate)
-    table.loc[undefined, ["status", "reason"]] = "undefined", "undefined on these clips"
+    if size == 0:
+        return [Interval(np.nan, np.nan, np.nan, n, 0, "undefined", "no clips")]
+    estimate = evaluate([np.ones((1, size))])[0]
+    none = np.full(len(estimate), np.nan)
     if size < MIN_RECORDINGS:
-        few = f"too few recordings ({size}; {MIN_RECORDINGS} needed)"
-        table.loc[~undefined, ["status", "reason"]] = "too_few", few
-        return table
-    if undefined.all():
-        return table
-    values = evaluate(draws(size, n_boot, seed))
-    left_out = evaluate(1 - np.eye(size))
-    for k in np.flatnonzero(~undefined):
-        row = _expanded(estimate[k], values[:, k], left_out[:, k], level)
-        table.loc[k, list(row)] = list(row.values())
-    return table
+        few = [f"too few recordings (n={size})"] * len(estimate)
+        low, high, status, reason = none, none, ["too_few"] * len(estimate), few
+    else:
+        low, high, status, reason = _expanded(
+            estimate, evaluate(draws(size, n_boot, seed)), evaluate(_one_left_out(size)), level
+        )
+    return [
+        Interval(float(value), float(low[k]), float(high[k]), n, size, status[k], reason[k])
+        if np.isfinite(value)
+        else Interval(np.nan, np.nan, np.nan, n, size, "undefined", "undefined on these clips")
+        for k, value in enumerate(estimate)
+    ]
 
 
-def _expanded(estimate, values, left_out, level) -> dict:
-    """Bias-corrected percentile limits at expanded levels, from resamples and left-one-outs."""
-    n_boot, size = len(values), len(left_out)
-    known = values[~np.isnan(values)]
-    missing = n_boot - len(known)
-    if missing > MAX_UNDEFINED * n_boot:
-        return {"status": "undefined", "reason": f"undefined in {missing} of {n_boot} resamples"}
-    if np.ptp(known) <= 1e-12 * max(1, abs(estimate)):
-        return {"status": "no_variation", "reason": "the same in every recording"}
-    left_out = left_out[~np.isnan(left_out)]
-    jackknife = np.sqrt((size - 1) / size * ((left_out - left_out.mean()) ** 2).sum())
-    widen = max(np.sqrt(size / (size - 1)), jackknife / known.std())
-    ties = np.isclose(known, estimate, rtol=0, atol=1e-12)
-    below = ((known < estimate) & ~ties).mean() + ties.mean() / 2
-    bias = sps.norm.ppf(np.clip(below, 0.5 / len(known), 1 - 0.5 / len(known)))
-    tail = sps.t.ppf([(1 - level) / 2, (1 + level) / 2], size - 1)
-    low, high = np.quantile(known, sps.norm.cdf(2 * bias + widen * tail))
-    reason = f"undefined in {missing} of {n_boot} resamples, left out" if missing else ""
-    return {"ci_low": float(low), "ci_high": float(high), "reason": reason}
+def _expanded(estimate, values, left_out, level):
+    """Limits [k], status and reason from resamples [b, k] and left-one-outs [size, k]."""
+    size, n_boot = len(left_out), len(values)
+    values = np.sort(values, axis=0)  # undefined ones last
+    known = (~np.isnan(values)).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = np.where(np.isnan(left_out), estimate, left_out)
+        apart = apart - apart.mean(axis=0)
+        jackknife = np.sqrt((size - 1) / size * (apart**2).sum(axis=0))
+        freedom = _freedom(apart)
+        mean = np.nansum(values, axis=0) / known
+        spread = np.sqrt(np.nansum((values - mean) ** 2, axis=0) / known)
+        widen = np.maximum(np.sqrt(size / (size - 1)), jackknife / spread)
+        ties = np.abs(values - estimate) <= 1e-12
+        below = ((values < estimate) & ~ties).sum(axis=0) + ties.sum(axis=0) / 2
+        bias = sps.norm.ppf(np.clip(below / known, 0.5 / known, 1 - 0.5 / known))
+        tails = sps.t.ppf(np.array([[(1 - level) / 2], [(1 + level) / 2]]), freedom)
+        at = sps.norm.cdf(2 * bias + widen * tails) * (known - 1)
+    few = known < (1 - MAX_UNDEFINED) * n_boot
+    flat = ~few & (spread <= 1e-12 * np.maximum(1, np.abs(estimate)))
+    usable = ~(few | flat) & np.isfinite(estimate)
+    at = np.where(usable, at, 0.0)
+    under = np.floor(at).astype(int)
+    over = np.minimum(under + 1, np.maximum(known - 1, 0))
+    low_high = np.take_along_axis(values, under, 0) * (1 - at + under)
+    low_high = low_high + np.take_along_axis(values, over, 0) * (at - under)
+    low_high = np.where(usable, low_high, np.nan)
+    status = np.select([few, flat], ["undefined", "no_variation"], "ok").tolist()
+    reason = []
+    for state, count in zip(status, known, strict=True):
+        missing = f"undefined in {n_boot - count} of {n_boot} resamples" if count < n_boot else ""
+        if state == "no_variation":
+            reason.append("the same in every recording")
+        else:
+            reason.append(missing + (", left out" if missing and state == "ok" else ""))
+    return low_high[0], low_high[1], status, reason
+
+
+def _freedom(apart: np.ndarray) -> np.ndarray:
+    """Degrees of freedom [k] of contributions [g, k]: g - 1 at most, fewer where some dominate."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        freedom = 3 * (apart**2).sum(axis=0) ** 2 / (apart**4).sum(axis=0) - 3
+    return np.nan_to_num(np.clip(freedom, 1, len(apart) - 1), nan=len(apart) - 1)
 
 
 def _mean(sums):
@@ -192,16 +224,21 @@ def intervals(
     -----
     The bias-corrected percentile interval (Efron 1981, doi:10.2307/3314608) of a bootstrap over
     whole recordings (Davison & Hinkley 1997, section 3.8), at expanded levels (Hesterberg 2015,
-    doi:10.1080/00031305.2015.1089789).
+    doi:10.1080/00031305.2015.1089789): level Φ(2 z₀ + w t). w is the standard error of the
+    delete-one-recording jackknife over the bootstrap's, at least √(G / (G - 1)). t has the degrees
+    of freedom that match the spread of the jackknife's contributions, G - 1 at most: fewer where a
+    few recordings decide (a kurtosis of contributions of 3 gives about G - 1).
     """
+    return pd.DataFrame(_of_sums(values, statistic, groups, n_boot, level, seed))
+
+
+def _of_sums(values, statistic, groups=None, n_boot=2000, level=0.95, seed=42) -> list[Interval]:
     rows = _rows(values)
     n = len(rows)
     if statistic is None:
         rows, statistic = np.column_stack([rows, np.ones(n)]), _mean
     sums = recording_sums(rows, groups)
-    table = _limits(lambda weights: statistic(weights @ sums), len(sums), n_boot, level, seed)
-    table.insert(3, "n", n)
-    return table
+    return _engine(lambda weights: statistic(weights @ sums), len(sums), n, n_boot, level, seed)
 
 
 def interval(values, statistic: Callable | None = None, **how) -> Interval:
@@ -224,7 +261,7 @@ def interval(values, statistic: Callable | None = None, **how) -> Interval:
     >>> found.estimate, found.n, found.n_recordings, found.status
     (19.5, 40, 10, 'ok')
     """
-    return Interval(*intervals(values, statistic, **how).iloc[0])
+    return _of_sums(values, statistic, **how)[0]
 
 
 def paired_difference(first, second, statistic: Callable | None = None, **how) -> Interval:
@@ -284,21 +321,22 @@ def weighted_intervals(
     DataFrame [k]
         As `intervals`.
     """
-    codes = recording_codes(groups, n)
+    codes = _codes(groups, n)
     step = max(1, CHUNK // max(n, 1))
 
     def of_recordings(weights):
         parts = range(0, len(weights), step)
         return np.concatenate([function(weights[i : i + step][:, codes]) for i in parts])
 
-    table = _limits(of_recordings, codes.max(initial=-1) + 1, n_boot, level, seed)
-    table.insert(3, "n", n)
-    return table
+    found = _engine(of_recordings, codes.max(initial=-1) + 1, n, n_boot, level, seed)
+    return pd.DataFrame(found)
 
 
 def weighted_interval(function: Callable, n: int, **how) -> Interval:
     """Interval of one statistic of clip weights; see `weighted_intervals`."""
-    return Interval(*weighted_intervals(function, n, **how).iloc[0])
+    return Interval(
+        *weighted_intervals(function, n, **how).itertuples(index=False, name=None).__next__()
+    )
 
 
 def of_rows(function: Callable, *columns) -> Callable:
@@ -326,17 +364,18 @@ def auroc_statistic(y, scores, groups=None) -> Callable:
     Won pairs are counted once for each pair of recordings; a resample is a quadratic form.
     """
     y = np.asarray(y).astype(bool)
-    scores = _rows(scores)
-    codes = recording_codes(groups, len(y))
+    scores = np.round(_rows(scores), 9)
+    if len(y) != len(scores):
+        raise ValueError(f"{len(y)} labels for {len(scores)} scores")
+    codes = _codes(groups, len(y))
     size = codes.max(initial=-1) + 1
-    indicator = np.zeros((len(y), size))
-    indicator[np.arange(len(y)), codes] = 1
-    ones, zeros = indicator[y], indicator[~y]
-    won = []
-    for score in np.round(scores, 9).T:
-        gap = score[y][:, None] - score[~y][None, :]
-        won.append(ones.T @ ((gap > 0) + (gap == 0) / 2) @ zeros)
-    n_1, n_0 = ones.sum(axis=0), zeros.sum(axis=0)
+    n_1, n_0 = (np.bincount(codes[side], minlength=size).astype(float) for side in (y, ~y))
+    won = np.zeros((scores.shape[1], size, size))
+    for score, pairs in zip(scores.T, won, strict=True):
+        for h in np.flatnonzero(n_0):
+            below = np.sort(score[~y & (codes == h)])
+            beaten = np.searchsorted(below, score[y]) + np.searchsorted(below, score[y], "right")
+            pairs[:, h] = np.bincount(codes[y], beaten / 2, minlength=size)
 
     def statistic(weights):
         pairs = ((weights @ n_1) * (weights @ n_0))[:, None]
@@ -380,14 +419,12 @@ def auroc_intervals(
         values = statistic(weights)
         return np.hstack([values, *(values[:, [i]] - values[:, [j]] for i, j in pairs)])
 
-    table = _limits(function, statistic.size, n_boot, level, seed)
-    table.insert(3, "n", len(y))
-    return table
+    return pd.DataFrame(_engine(function, statistic.size, len(y), n_boot, level, seed))
 
 
 def auroc_interval(y, score, **how) -> Interval:
     """AUROC of one score with its interval; see `auroc_intervals`."""
-    return Interval(*auroc_intervals(y, score, **how).iloc[0])
+    return Interval(*auroc_intervals(y, score, **how).itertuples(index=False, name=None).__next__())
 
 
 # --------------------------------------------------------------------------- shares
@@ -416,32 +453,32 @@ def share_interval(values, *, groups=None, level: float = 0.95) -> Interval:
 
     Notes
     -----
-    Wilson's score interval at the effective number of clips, n over the design effect (never
-    below 1), with Student's quantile for the number of recordings: Korn & Graubard 1998; Franco et
-    al. 2019, doi:10.1093/jssam/smy019.
+    Wilson's score interval at the effective number of clips, n over the design effect (Franco et
+    al. 2019, doi:10.1093/jssam/smy019). Where clips of a recording are not alike the design effect
+    is 1 and this is the plain Wilson interval; else it takes Student's quantile, as `intervals`.
     """
     values = _rows(values)[:, 0]
     if ((values < 0) | (values > 1)).any():
         raise ValueError("share_interval: values must lie between 0 and 1")
-    codes = recording_codes(groups, len(values))
+    codes = _codes(groups, len(values))
     n, size = len(values), codes.max(initial=-1) + 1
     estimate = values.mean() if n else np.nan
     unknown = Interval(estimate, np.nan, np.nan, n, size, "", "")
     if not n:
         return unknown._replace(status="undefined", reason="no clips")
     if size < MIN_RECORDINGS:
-        few = f"too few recordings ({size}; {MIN_RECORDINGS} needed)"
-        return unknown._replace(status="too_few", reason=few)
-    sizes = np.bincount(codes)
+        return unknown._replace(status="too_few", reason=f"too few recordings (n={size})")
     apart = np.bincount(codes, values - estimate)
     between = size / (size - 1) * (apart**2).sum() / n**2
     single = values.var(ddof=1) / n
-    variance = max(between, single)
-    if variance <= 1e-15:
-        effective = n**2 / (sizes**2).sum()
+    quantile = sps.norm.ppf((1 + level) / 2)
+    if max(between, single) <= 1e-15:
+        effective = n**2 / (np.bincount(codes) ** 2).sum()
     else:
-        effective = estimate * (1 - estimate) / variance
-    low, high = _wilson(estimate, effective, sps.t.ppf((1 + level) / 2, size - 1))
+        effective = estimate * (1 - estimate) / max(between, single)
+    if between > single:
+        quantile = sps.t.ppf((1 + level) / 2, _freedom(apart[:, None])[0])
+    low, high = _wilson(estimate, effective, quantile)
     return Interval(estimate, low, high, n, size, "ok", "")
 
 
@@ -516,6 +553,143 @@ def flip_test(
     return float(far.mean() if exact else (1 + far.sum()) / (1 + n_perm))
 
 
+@lru_cache(maxsize=128)
+def _subsets(m: int, k: int) -> np.ndarray:
+    """All ways to choose k of m, as rows of 0 and 1."""
+    chosen = np.array(list(combinations(range(m), k)))
+    patterns = np.zeros((len(chosen), m), np.uint8)
+    patterns[np.arange(len(chosen))[:, None], chosen] = 1
+    return patterns
+
+
+def _draw_subsets(m: int, k: int, shape: tuple[int, int], rng) -> np.ndarray:
+    """Random k of m, as 0 and 1: array [*shape, m]."""
+    if comb(m, k) <= MAX_SUBSETS:
+        patterns = _subsets(m, k)
+        return patterns.take(rng.integers(len(patterns), size=shape), axis=0)
+    drawn = np.zeros((*shape, m))
+    drawn[..., :k] = 1
+    return rng.permuted(drawn, axis=-1, out=drawn)
+
+
+def _permuted_sums(values, first, cells, n_perm, rng) -> tuple[np.ndarray, int]:
+    """Sums of the first group [f, n_perm] under permutations of `first` inside `cells`.
+
+    Also the number of rows in cells that hold both groups; the others never change.
+    """
+    cells = np.unique(cells, return_inverse=True)[1]
+    size, ones = np.bincount(cells), np.bincount(cells, first).astype(int)
+    mixed = ((ones > 0) & (ones < size))[cells]
+    fixed = values[first & ~mixed].sum(axis=0)
+    order = np.lexsort((cells, ones[cells], size[cells]))  # cells of equal kind side by side
+    rows = order[mixed[order]]
+    n = len(rows)
+    if n == 0:
+        return np.tile(fixed[:, None], n_perm), 0
+    kind = np.column_stack([size, ones])[cells[rows]]
+    kinds, lengths = np.unique(kind, axis=0, return_counts=True)
+    sums = np.empty((values.shape[1], n_perm))
+    step = max(1, CHUNK // n)
+    for low in range(0, n_perm, step):
+        height = min(step, n_perm - low)
+        chosen = np.empty((height, n))
+        start = 0
+        for (m, k), length in zip(kinds.tolist(), lengths.tolist(), strict=True):
+            drawn = _draw_subsets(m, k, (height, length // m), rng)
+            chosen[:, start : start + length] = drawn.reshape(height, length)
+            start += length
+        sums[:, low : low + height] = fixed[:, None] + values[rows].T @ chosen.T
+    return sums, n
+
+
+def permutation_test(
+    values, labels, *, groups=None, strata=None, n_perm: int = 10_000, seed: int = 42
+) -> pd.DataFrame:
+    """Two-sided permutation test of the difference of means, all columns at once.
+
+    Labels are permuted inside each recording, and inside each stratum (the true label) of it.
+    The statistic is how far the difference lies from what permutation inside them leads one to
+    expect, which is not 0 when recordings with more of the first group have other values.
+
+    Parameters
+    ----------
+    values : array or DataFrame [n] or [n, f]
+        NaN is left out per column.
+    labels : bool array [n]
+        True for the first group.
+    groups, strata : array [n], optional
+        Recording and true label of each clip. None permutes freely.
+    n_perm : int
+        Random permutations; p = (1 + count) / (1 + n_perm).
+
+    Returns
+    -------
+    DataFrame
+        feature, n_1, n_2, n_exchangeable (clips in cells that hold both groups), difference,
+        p_permutation. p is NaN if a group is empty, if the column is constant over the
+        exchangeable clips, or if there are none.
+
+    Raises
+    ------
+    ValueError
+        Labels other than True and False, wrong lengths, infinite values.
+
+    Notes
+    -----
+    Phipson & Smyth (2010), doi:10.2202/1544-6115.1585, for the +1. Checked against
+    ``scipy.stats.permutation_test`` and against enumeration of all permutations inside cells.
+    """
+    names, values = _columns(values)
+    n = len(values)
+    first = _two_groups(labels, n)
+    cells = np.zeros(n, int) if groups is None else _codes(groups, n)
+    if strata is not None:
+        inner = _codes(strata, n, "strata")
+        cells = cells * (inner.max(initial=0) + 1) + inner
+    counts = np.zeros((3, len(names)), int)
+    difference, p = np.full((2, len(names)), np.nan)
+    present = np.isfinite(values)
+    patterns, which = np.unique(present, axis=1, return_inverse=True)
+    for code in range(patterns.shape[1]):
+        keep, columns = patterns[:, code], np.flatnonzero(which.ravel() == code)
+        block, side = values[np.ix_(keep, columns)], first[keep]
+        counts[:2, columns] = [[side.sum()], [(~side).sum()]]
+        if side.any() and not side.all():
+            rng = np.random.default_rng(seed)
+            difference[columns], p[columns], counts[2, columns] = _permutation_p(
+                block, side, cells[keep], n_perm, rng
+            )
+    return pd.DataFrame(
+        {
+            "feature": names,
+            "n_1": counts[0],
+            "n_2": counts[1],
+            "n_exchangeable": counts[2],
+            "difference": difference,
+            "p_permutation": p,
+        }
+    )
+
+
+def _permutation_p(values, first, cells, n_perm, rng) -> tuple[np.ndarray, np.ndarray, int]:
+    """Difference of means [f], p [f] and number of exchangeable rows; no missing values."""
+    difference = values[first].mean(axis=0) - values[~first].mean(axis=0)
+    # Centred inside cells, so that the sum of the first group is expected to be 0.
+    code, sizes = np.unique(cells, return_inverse=True, return_counts=True)[1:]
+    means = np.zeros((len(sizes), values.shape[1]))
+    np.add.at(means, code, values)
+    values = values - (means / sizes[:, None])[code]
+    observed = values[first].sum(axis=0)
+    sums, exchangeable = _permuted_sums(values, first, cells, n_perm, rng)
+    rounding = 1e-9 * np.abs(values).max(axis=0)
+    count = (np.abs(sums) >= (np.abs(observed) - rounding)[:, None]).sum(axis=1)
+    moves = np.ptp(sums, axis=1) > rounding
+    return difference, np.where(moves, (1 + count) / (1 + n_perm), np.nan), exchangeable
+
+
+# --------------------------------------------------------------------------- corrections
+
+
 def _adjusted(p, method: str) -> np.ndarray:
     p = np.asarray(p, float)
     out = np.full(p.shape, np.nan)
@@ -536,3 +710,300 @@ def holm(p) -> np.ndarray:
 def bh(p) -> np.ndarray:
     """Benjamini-Hochberg-adjusted p (false discovery rate) of one family, as `holm`."""
     return _adjusted(p, "fdr_bh")
+
+
+# --------------------------------------------------------------------------- groups of clips
+
+
+def _safe_mean(values: np.ndarray) -> np.ndarray:
+    present = np.isfinite(values)
+    return np.where(present, values, 0).sum(axis=0) / np.maximum(present.sum(axis=0), 1)
+
+
+def _no_variance(values: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Per column: no variance inside either group (up to rounding)."""
+    flat = np.ones(values.shape[1], bool)
+    for side in (first, ~first):
+        if side.any():
+            part = values[side]
+            low = np.where(np.isnan(part), np.inf, part).min(axis=0)
+            high = np.where(np.isnan(part), -np.inf, part).max(axis=0)
+            flat &= high - low <= 1e-12 * np.maximum(np.abs(low), np.abs(high))
+    return flat
+
+
+def _moments(values: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Rows [n, 6 f]: count, value and square, for the first and then the second group."""
+    present = np.isfinite(values)
+    filled = np.where(present, values, 0.0)
+    parts = [
+        side[:, None] * part for side in (first, ~first) for part in (present, filled, filled**2)
+    ]
+    return np.concatenate(parts, axis=1).astype(float)
+
+
+def _mean_sd_g(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Difference of means and Hedges g from sums [..., 6 f] of `_moments`."""
+    n_1, s_1, q_1, n_2, s_2, q_2 = np.split(sums, 6, axis=-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        difference = s_1 / n_1 - s_2 / n_2
+        within = (q_1 - s_1**2 / n_1) + (q_2 - s_2**2 / n_2)
+        sd = np.sqrt(np.maximum(within, 0) / (n_1 + n_2 - 2))
+        small_sample = 1 - 3 / (4 * (n_1 + n_2) - 9)
+        return difference, difference / sd * small_sample
+
+
+def hedges_g(
+    values, first, *, groups=None, n_boot: int = 2000, level: float = 0.95, seed: int = 42
+) -> pd.DataFrame:
+    """Difference of means and Hedges g of each column, with intervals that resample recordings.
+
+    Parameters
+    ----------
+    values : array or DataFrame [n] or [n, f]
+        NaN is left out per column.
+    first : bool array [n]
+        True for the first group; the difference is first minus second.
+    groups : array [n], optional
+        Recording of each clip.
+
+    Returns
+    -------
+    DataFrame
+        feature, n_1, n_2, difference, difference_low, difference_high, hedges_g, ci_low, ci_high,
+        n_recordings (of the side with fewer), status, reason. g is NaN without variance within
+        groups. Each side needs `MIN_RECORDINGS` recordings, else there is no interval.
+
+    Notes
+    -----
+    g = d (1 - 3 / (4 N - 9)) with pooled standard deviation, equal to
+    ``pingouin.compute_effsize(eftype="hedges")``; Hedges (1981), doi:10.3102/10769986006002107.
+    """
+    names, values = _columns(values)
+    first = _two_groups(first, len(values))
+    codes = _codes(groups, len(values))
+    f = len(names)
+    flat = _no_variance(values, first)
+    rows = np.column_stack([_moments(values - _safe_mean(values), first), np.ones(len(values))])
+
+    def statistic(sums):
+        difference, g = _mean_sd_g(sums[..., :-1])
+        return np.concatenate([difference, np.where(flat, np.nan, g)], axis=-1)
+
+    how = dict(groups=codes, n_boot=n_boot, level=level, seed=seed)
+    found = intervals(rows, statistic, **how)
+    side = [_recordings_with(np.isfinite(values) & one[:, None], codes) for one in (first, ~first)]
+    fewest = np.minimum(*side)
+    few = fewest < MIN_RECORDINGS
+    found.loc[np.tile(few, 2), ["ci_low", "ci_high"]] = np.nan
+    difference, g = found[:f], found[f:].reset_index(drop=True)
+    short = np.array([f"too few recordings (n={n})" for n in fewest], object)
+    return pd.DataFrame(
+        {
+            "feature": names,
+            "n_1": (np.isfinite(values) & first[:, None]).sum(axis=0),
+            "n_2": (np.isfinite(values) & ~first[:, None]).sum(axis=0),
+            "difference": difference["estimate"],
+            "difference_low": difference["ci_low"],
+            "difference_high": difference["ci_high"],
+            "hedges_g": g["estimate"],
+            "ci_low": g["ci_low"],
+            "ci_high": g["ci_high"],
+            "n_recordings": fewest,
+            "status": np.where(few, "too_few", g["status"]),
+            "reason": np.where(few, short, g["reason"]),
+        }
+    )
+
+
+def _recordings_with(present: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Number of recordings [f] that have a True in each column of `present` [n, f]."""
+    counts = np.zeros((codes.max(initial=-1) + 1, present.shape[1]))
+    np.add.at(counts, codes, present)
+    return (counts > 0).sum(axis=0)
+
+
+def group_difference(values, first, *, groups=None, **how) -> Interval:
+    """Mean of the clips of `first` minus the mean of the others, with its interval.
+
+    Parameters
+    ----------
+    values : array [n]
+    first : bool array [n]
+    groups, **how
+        As for `intervals`.
+
+    Returns
+    -------
+    Interval
+        n_recordings is that of the side with fewer, and each side needs `MIN_RECORDINGS`.
+    """
+    values, first = _rows(values)[:, 0], _two_groups(first, len(values))
+    rows = np.column_stack([values * first, first, values * ~first, ~first])
+    codes = _codes(groups, len(values))
+    found = interval(
+        rows, lambda s: s[..., 0] / s[..., 1] - s[..., 2] / s[..., 3], groups=codes, **how
+    )
+    fewest = int(min(_recordings_with(np.column_stack([first, ~first]), codes)))
+    found = found._replace(n_recordings=fewest)
+    if fewest < MIN_RECORDINGS and found.status != "undefined":
+        few = dict(status="too_few", reason=f"too few recordings (n={fewest})")
+        found = found._replace(ci_low=np.nan, ci_high=np.nan, **few)
+    return found
+
+
+def compare_groups(
+    features: pd.DataFrame,
+    quadrant: pd.Series,
+    *,
+    family: str,
+    contrasts=CONTRASTS,
+    test: str = "welch",
+    groups: pd.Series | None = None,
+    strata: pd.Series | None = None,
+    n_perm: int = 10_000,
+    n_boot: int = 2000,
+    min_n: int = MIN_N,
+    seed: int = 42,
+) -> pd.DataFrame:
+    """Compare every feature between quadrants (paper, Tables 3, 4, 10, 11 and 12).
+
+    Parameters
+    ----------
+    features : DataFrame
+        Indexed by clip_id, one numeric column per feature. Other columns (`status`, `reason`) are
+        left aside. Clips without a quadrant are left aside.
+    quadrant : Series
+        clip_id -> quadrant.
+    family : str
+        Name of the family of tests. All features and contrasts of the table are one family: Holm
+        and Benjamini-Hochberg correct over every permutation p of it. (The t-test's p, which takes
+        clips as independent, is the paper's; it is shown and not corrected.)
+    contrasts : sequence of (first, second)
+        Differences are first minus second.
+    test : {"welch", "student"}
+        The t-test. The paper's degrees of freedom imply Welch.
+    groups, strata : Series, optional
+        clip_id -> recording, clip_id -> true label. Intervals resample `groups`; permutations
+        stay inside `groups` and `strata`.
+    min_n : int
+        Smallest group that is tested.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `feature_tests`, and `note`: "", "too few (n=3)", "constant" (no variance
+        within groups), "not exchangeable" (no recording holds both groups, so no permutation p),
+        or why there is no interval. Too few clips and constant: statistics are NaN.
+
+    Raises
+    ------
+    ValueError
+        Unknown test, no numeric feature, duplicate clips, infinite values, a clip of
+        `quadrant` that is not in `features`, `groups` or `strata`.
+
+    Notes
+    -----
+    Checked against ``scipy.stats.ttest_ind``, ``pingouin.compute_effsize`` and
+    ``statsmodels.stats.multitest.multipletests``.
+    """
+    if test not in ("welch", "student"):
+        raise ValueError(f"test: expected 'welch' or 'student', got {test!r}")
+    features, quadrant = _aligned(features, quadrant)
+    groups = None if groups is None else align(groups, features.index, "groups")
+    strata = None if strata is None else align(strata, features.index, "strata")
+    blocks = []
+    for one, two in contrasts:
+        keep = quadrant.isin([one, two]).to_numpy()
+        block = _contrast(
+            features[keep],
+            (quadrant[keep] == one).to_numpy(),
+            None if groups is None else groups[keep],
+            None if strata is None else strata[keep],
+            equal_var=test == "student",
+            min_n=max(min_n, 2),
+            n_perm=n_perm,
+            n_boot=n_boot,
+            seed=seed,
+        )
+        block.insert(1, "contrast", f"{one}-{two}")
+        blocks.append(block)
+    table = pd.concat(blocks, ignore_index=True)
+    table.insert(0, "family", family)
+    table["p_holm"], table["p_bh"] = holm(table["p_permutation"]), bh(table["p_permutation"])
+    return table[
+        ["family", "feature", "contrast", "n_1", "n_2", "mean_1", "mean_2", "t", "df", "p"]
+        + ["p_holm", "p_bh", "hedges_g", "ci_low", "ci_high", "p_permutation", "note"]
+    ]
+
+
+def _contrast(features, first, groups, strata, *, equal_var, min_n, n_perm, n_boot, seed):
+    """Rows of one contrast, without the corrections."""
+    table = hedges_g(features, first, groups=groups, n_boot=n_boot, seed=seed)
+    permuted = permutation_test(
+        features, first, groups=groups, strata=strata, n_perm=n_perm, seed=seed
+    )
+    table["p_permutation"] = permuted["p_permutation"]
+    for column in ("mean_1", "mean_2", "t", "df", "p"):
+        table[column] = np.nan
+    constant = _no_variance(features.to_numpy(), first)
+    notes = []
+    for i, name in enumerate(table["feature"]):
+        values = features[name].to_numpy()
+        one, two = (values[side & np.isfinite(values)] for side in (first, ~first))
+        for column, part in (("mean_1", one), ("mean_2", two)):
+            table.loc[i, column] = part.mean() if len(part) else np.nan
+        smallest = min(len(one), len(two))
+        if smallest < min_n:
+            note = f"too few (n={smallest})"
+        elif constant[i]:
+            note = "constant"
+        else:
+            shift = two[0] if np.ptp(two) == 0 else one[0]  # makes a constant group exactly zero
+            result = sps.ttest_ind(one - shift, two - shift, equal_var=equal_var)
+            table.loc[i, ["t", "df", "p"]] = result.statistic, result.df, result.pvalue
+            note = "" if table.loc[i, "status"] == "ok" else table.loc[i, "reason"]
+            if permuted.loc[i, "n_exchangeable"] == 0:
+                note = "not exchangeable"
+        notes.append(note)
+        if smallest < min_n or constant[i]:
+            table.loc[i, ["hedges_g", "ci_low", "ci_high", "p_permutation"]] = np.nan
+    table["note"] = notes
+    return table
+
+
+def group_means(
+    features: pd.DataFrame,
+    quadrant: pd.Series,
+    *,
+    groups: pd.Series | None = None,
+    n_boot: int = 2000,
+    seed: int = 42,
+) -> pd.DataFrame:
+    """Mean of every feature in every quadrant, with intervals that resample recordings.
+
+    Parameters
+    ----------
+    features, quadrant, groups
+        As in `compare_groups`. Missing values are left out.
+
+    Returns
+    -------
+    DataFrame
+        feature, quadrant, n, recordings, mean, ci_low, ci_high (see `interval` for when there is
+        none). Without a value: n is 0 and the mean is missing.
+    """
+    features, quadrant = _aligned(features, quadrant)
+    codes = _codes(
+        None if groups is None else align(groups, features.index, "groups"), len(features)
+    )
+    rows = []
+    for name in features:
+        values = features[name].to_numpy()
+        for label in sorted(quadrant.dropna().unique()):
+            keep = (quadrant == label).to_numpy() & np.isfinite(values)
+            found = interval(values[keep], groups=codes[keep], n_boot=n_boot, seed=seed)
+            row = {"feature": name, "quadrant": label, "n": found.n}
+            row |= {"recordings": found.n_recordings, "mean": found.estimate}
+            rows.append(row | {"ci_low": found.ci_low, "ci_high": found.ci_high})
+    return pd.DataFrame(rows)
