@@ -155,8 +155,8 @@ def trainings_that_differ(read, truth):
 
 
 def test_09_auroc_is_scikit_learns_on_the_truth(read, truth):
-    """The paper's flag (yes or no) and our share of seeds, ranked on whole numbers, against all clips
-    without conflict: those without a cue are hard negatives, and stay in."""
+    """The paper's flag (yes or no) and our share of seeds, ranked on whole numbers, against all
+    clips without conflict: those without a cue are hard negatives, and stay in."""
     ensemble = read("quadrants").query("seed == 'ensemble'")
     ensemble = ensemble.pivot(index="clip_id", columns="modality", values="quadrant")
     flag = ensemble.isin(["red", "green"]).loc[truth.index, list(MODALITIES)]
