@@ -6,6 +6,7 @@ one recording are alike, and values are skewed, as they are in the corpora.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -14,7 +15,7 @@ from scipy import stats as sps
 from statsmodels.stats.proportion import proportion_confint
 from tqdm import tqdm
 
-from empdis_utils import agreement, inference
+from empdis_utils import agreement, inference, uncertainty
 from empdis_utils.simulated_annotators import simulate_nested
 
 # Clips of each recording in the test split of the paper's release.
@@ -128,6 +129,28 @@ def _kappa(kappa):
     return draw
 
 
+def _calibration_error(recording, rng, **how):
+    """Expected calibration error of probabilities that are too sure; the truth by a large draw."""
+    y, p = _too_sure(recording, rng)
+    summary, _ = uncertainty.calibration(y, p, groups=recording, **how)
+    found = inference.Interval(summary["ece"], summary["ece_low"], summary["ece_high"], *[None] * 4)
+    return found, _true_calibration_error()
+
+
+def _too_sure(recording, rng):
+    shared = 0.5 * rng.standard_normal(recording.max() + 1)[recording]
+    logit = 1.2 * rng.standard_normal(len(recording)) + shared
+    y = rng.random(len(recording)) < 1 / (1 + np.exp(-0.4 * logit))
+    return y.astype(int), 1 / (1 + np.exp(-logit))
+
+
+@lru_cache(maxsize=1)
+def _true_calibration_error():
+    y, p = _too_sure(np.repeat(np.arange(50_000), 10), np.random.default_rng(0))
+    gaps = np.bincount((p * 10).astype(int).clip(max=9), y - p)
+    return np.abs(gaps).sum() / len(y)
+
+
 KINDS = {
     "mean": _mean,
     "paired difference": _accuracy_difference,
@@ -139,6 +162,7 @@ KINDS = {
     "kappa 0.4": _kappa(0.4),
     "kappa 0.8": _kappa(0.8),
     "ratio": _ratio,
+    "calibration error": _calibration_error,
     "share 0.8": _share(0.8),
     "share 0.95": _share(0.95),
     "share of few clips": _share_of_few,
@@ -205,4 +229,47 @@ def simulate(
             row |= {"above": (low > truth).mean(), "below": (high < truth).mean()}
             row["width"] = np.median(high - low)
         rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def simulate_nested_null(
+    n_sim: int = 1000,
+    *,
+    n_recordings: int = 40,
+    clips_per_recording: int = 8,
+    value_icc: float = 0.5,
+    group_spread: float = 2.0,
+    n_perm: int = 999,
+    seed: int = 42,
+) -> pd.DataFrame:
+    """p-values of synthetic data without any difference, clips nested in recordings.
+
+    Values share a recording effect (`value_icc`: its share of the variance). Membership does too:
+    its log-odds differ between recordings with standard deviation `group_spread`. The two effects
+    are independent, so the null holds.
+
+    Returns
+    -------
+    DataFrame [n_sim]
+        simulation, p_naive (Welch's t-test on clips), p_permutation (inside recordings).
+    """
+    rng = np.random.default_rng(seed)
+    recording = np.repeat(np.arange(n_recordings), clips_per_recording)
+    rows = []
+    for simulation in range(n_sim):
+        effect = np.sqrt(value_icc) * rng.standard_normal(n_recordings)
+        noise = np.sqrt(1 - value_icc) * rng.standard_normal(len(recording))
+        log_odds = group_spread * rng.standard_normal(n_recordings)
+        first = rng.random(len(recording)) < 1 / (1 + np.exp(-log_odds[recording]))
+        value = effect[recording] + noise
+        p_permutation = inference._permutation_p(value[:, None], first, recording, n_perm, rng)[1]
+        rows.append(
+            {
+                "simulation": simulation,
+                "p_naive": float(
+                    sps.ttest_ind(value[first], value[~first], equal_var=False).pvalue
+                ),
+                "p_permutation": float(p_permutation[0]),
+            }
+        )
     return pd.DataFrame(rows)

@@ -841,14 +841,16 @@ def shapley(values: Mapping[str | frozenset, float]) -> dict[str, float]:
 
     Parameters
     ----------
-    values : dict of str or frozenset to number
+    values : dict of str or frozenset to number or array
         Score of every subset, the empty one included: ``"none"``, ``"text"``, ``"text+audio"``, …
         or ``frozenset({"text"})``. For retrained subsets ``none`` is the score of the prior alone.
 
     Returns
     -------
-    dict of str to float
-        One value per modality. They sum to score(all) - score(none).
+    dict of str to number or array
+        One value per modality. They sum to score(all) - score(none). Values are linear in the
+        scores, so those of each clip average to those of the mean scores: an interval of a Shapley
+        value is one of a mean over clips.
 
     Raises
     ------
@@ -870,15 +872,13 @@ def shapley(values: Mapping[str | frozenset, float]) -> dict[str, float]:
         raise ValueError(f"values lack the subsets {lacking}: give every subset and 'none'.")
     n = len(players)
     return {
-        player: float(
-            sum(
-                factorial(len(c))
-                * factorial(n - len(c) - 1)
-                / factorial(n)
-                * (scores[c | {player}] - scores[c])
-                for c in coalitions
-                if player not in c
-            )
+        player: sum(
+            factorial(len(c))
+            * factorial(n - len(c) - 1)
+            / factorial(n)
+            * (scores[c | {player}] - scores[c])
+            for c in coalitions
+            if player not in c
         )
         for player in players
     }

@@ -14,6 +14,8 @@ import pandas as pd
 from scipy.special import rel_entr
 from tqdm import tqdm
 
+from empdis_utils import inference
+
 ATOMS = ("redundancy", "unique_1", "unique_2", "synergy")
 
 
@@ -108,6 +110,9 @@ def decompose(
     n_permutations: int = 500,
     seed: int = 42,
     progress: bool = False,
+    *,
+    groups=None,
+    n_boot: int = 500,
 ) -> pd.DataFrame:
     """Estimate redundancy, unique information and synergy of two predictors from clips.
 
@@ -125,14 +130,20 @@ def decompose(
         Shuffles of `y`.
     seed : int
     progress : bool
+    groups : array [n], optional
+        Recording of each clip; None: every clip is its own.
+    n_boot : int
+        Resamples of recordings.
 
     Returns
     -------
     DataFrame
         One row per atom (redundancy, unique_1, unique_2, synergy) and the total: atom, n, bits,
         null_mean and null_high (mean and 95th percentile over shuffles), corrected
-        (bits - null_mean), status. With fewer than 2 * n_bins**2 clips the numbers are NaN and
-        status says "too few (n=...)".
+        (bits - null_mean), ci_low and ci_high (of the bits, 95 % over recordings, without the part
+        that counting adds; from 0 where bits are no more than null_high), reason (why there is no
+        interval), status. With fewer than 2 * n_bins**2 clips the numbers are NaN and status says
+        "too few (n=...)".
 
     Raises
     ------
@@ -162,6 +173,9 @@ def decompose(
             null_mean=np.nan,
             null_high=np.nan,
             corrected=np.nan,
+            ci_low=np.nan,
+            ci_high=np.nan,
+            reason="",
             status=f"too few (n={n})",
         )
     cells = _bins(p_1, n_bins) * n_bins + _bins(p_2, n_bins)
@@ -178,5 +192,19 @@ def decompose(
     table["null_mean"] = null.mean(axis=0)
     table["null_high"] = np.quantile(null, 0.95, axis=0)
     table["corrected"] = table["bits"] - table["null_mean"]
-    table["status"] = "ok"
-    return table
+
+    def weighted(weights):
+        size = 2 * n_bins**2
+        counts = [np.bincount(y * n_bins**2 + cells, w, minlength=size) for w in weights]
+        shaped = [each.reshape(2, n_bins, n_bins) for each in counts]
+        none = [np.nan] * len(table)
+        return [
+            list(partial_information(each).values()) if each.sum(axis=(1, 2)).all() else none
+            for each in shaped
+        ]
+
+    found = inference.weighted_intervals(
+        weighted, n, groups=groups, n_boot=n_boot, seed=seed, noise=table["null_high"].to_numpy()
+    )
+    table[["ci_low", "ci_high", "reason"]] = found[["ci_low", "ci_high", "reason"]]
+    return table.assign(status="ok")

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, StratifiedKFold
 
-from . import stats
+from . import inference
 
 FIRST = ("train", "val", "dev", "test")
 
@@ -344,40 +344,29 @@ def within_between(y, p, groups, *, n_boot=2000, seed=42):
     per_clip = np.column_stack([np.ones(len(y)), y * p, y, p])
     per_clip_means = np.column_stack([np.ones(len(y)), rates[codes] * means[codes], y, p])
     both = np.column_stack([per_clip, per_clip_means])
-    draw = dict(n_boot=n_boot, seed=seed)
-    sums = np.vstack([both.sum(axis=0), stats.bootstrap_sums(both, groups=codes, **draw)])
-    total, between = moments(sums[:, :4]), moments(sums[:, 4:])
-    counts = np.vstack([pairs.sum(axis=0), stats.bootstrap_sums(pairs, **draw)])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shares = np.where(total > 0, between / total, np.nan)
-        aurocs = counts[:, 0] / counts[:, 1]
+    how = dict(groups=codes, n_boot=n_boot, seed=seed)
+
+    def share(sums):
+        total, between = moments(sums[..., :4]), moments(sums[..., 4:])
+        return np.where(total > 0, between / np.where(total > 0, total, 1), np.nan)
+
     side = np.where(np.isclose(p, means[codes]), 0, np.sign(p - means[codes]))
     right = ((1 + side * (2 * y - 1)) / 2)[mixed]
-    n_mixed = int(np.unique(codes[mixed]).size)
-
-    def auroc(rows):
-        truth, score = rows[:, 0] == 1, rows[:, 1]
-        ones, zeros = truth.sum(), (~truth).sum()
-        if not ones or not zeros:
-            return np.nan
-        return (rankdata(score)[truth].sum() - ones * (ones + 1) / 2) / (ones * zeros)
-
-    def limits(replicates):
-        known = replicates[np.isfinite(replicates)]
-        if len(names) < 2 or len(known) < 0.9 * len(replicates):
-            return np.nan, np.nan
-        low, high = stats.percentile_interval(known)
-        return float(low), float(high)
-
-    overall = stats.bootstrap_ci(np.column_stack([y, p]), auroc, groups=codes, **draw)
-    centred = stats.bootstrap_ci(right, groups=codes[mixed], **draw)
+    won = pairs[pairs[:, 1] > 0]
+    within = inference.interval(won, lambda s: s[..., 0] / s[..., 1], n_boot=n_boot, seed=seed)
+    n_mixed = len(won)
     few = "" if n_mixed else "no recording has clips of both classes"
-    flat = "" if total[0] > 0 else "p does not rise with y"
+    shared = inference.interval(both, share, **how)
+    flat = "" if np.isfinite(shared.estimate) else "p does not rise with y"
+    found = (
+        ("auroc", inference.auroc_interval(y, p, **how), ""),
+        ("auroc_within", within._replace(n=int(mixed.sum())), few),
+        ("share_between", shared, flat),
+        ("accuracy_centred", inference.share_interval(right, groups=codes[mixed]), few),
+    )
     rows = [
-        ("auroc", *overall, len(y), len(names), ""),
-        ("auroc_within", aurocs[0], *limits(aurocs[1:]), int(mixed.sum()), n_mixed, few),
-        ("share_between", shares[0], *limits(shares[1:]), len(y), len(names), flat),
-        ("accuracy_centred", *centred, int(mixed.sum()), n_mixed, few),
+        (name, *one[:3], one.n, n_mixed if mixed_only else len(names), note or one.reason)
+        for (name, one, note), mixed_only in zip(found, (False, True, False, True), strict=True)
     ]
     return pd.DataFrame(
         rows, columns=["measure", "value", "ci_low", "ci_high", "n", "n_recordings", "note"]

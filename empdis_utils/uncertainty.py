@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax, xlogy
-from sklearn.metrics import log_loss
+
+from empdis_utils import inference
 
 _TOLERANCE = 1e-6
 
@@ -76,7 +77,9 @@ def predictive_entropy(p) -> np.ndarray:
     return -xlogy(proba, proba).sum(axis=1).clip(max=0)
 
 
-def calibration(y, p, n_bins: int = 10) -> tuple[dict, pd.DataFrame]:
+def calibration(
+    y, p, n_bins: int = 10, *, groups=None, n_boot: int = 2000, seed: int = 42
+) -> tuple[dict, pd.DataFrame]:
     """Compare predicted probabilities with what happened.
 
     Parameters
@@ -87,15 +90,22 @@ def calibration(y, p, n_bins: int = 10) -> tuple[dict, pd.DataFrame]:
         P(class 1), or one probability per class.
     n_bins : int
         Bins of equal width on [0, 1].
+    groups : array [n], optional
+        Recording of each clip; None: every clip is its own.
+    n_boot, seed : int
+        As for `inference.intervals`.
 
     Returns
     -------
     summary : dict
         n; ece (mean gap between frequency and probability over bins, weighted by clips); brier
-        (two classes: mean of (p - y)^2; more: squared error summed over classes); log_loss (nats).
+        (two classes: mean of (p - y)^2; more: squared error summed over classes); log_loss (nats);
+        each with _low and _high (95 %, over recordings). Counting makes the ece too large: its
+        interval lies lower, and starts at 0 where calibrated probabilities would do as badly.
     bins : DataFrame
-        bin, low, high, n, mean_p, frequency; empty bins have n = 0 and NaN. With P(class 1) the
-        event is class 1; with [n, k] it is that the most probable class is right.
+        bin, low, high, n, mean_p, frequency, ci_low, ci_high (of the frequency); empty bins have
+        n = 0 and NaN. With P(class 1) the event is class 1; with [n, k] it is that the most
+        probable class is right.
 
     Raises
     ------
@@ -112,25 +122,47 @@ def calibration(y, p, n_bins: int = 10) -> tuple[dict, pd.DataFrame]:
     k = proba.shape[1]
     if np.ndim(p) == 1:
         shown, event = proba[:, 1], y == 1
-        brier = np.mean((shown - event) ** 2)
+        brier = (shown - event) ** 2
     else:
         shown, event = proba.max(axis=1), proba.argmax(axis=1) == y
-        brier = np.mean(((proba - np.eye(k)[y]) ** 2).sum(axis=1)) / (2 if k == 2 else 1)
+        brier = ((proba - np.eye(k)[y]) ** 2).sum(axis=1) / (2 if k == 2 else 1)
+    loss = -np.log(proba[np.arange(len(y)), y].clip(np.finfo(float).eps))
+    groups = np.arange(len(y)) if groups is None else np.asarray(groups)
     edges = np.linspace(0, 1, n_bins + 1)
     # Bins are [low, high); the last one includes 1.
     number = np.searchsorted(edges[1:-1], shown, side="right")
-    grouped = pd.DataFrame({"bin": number, "p": shown, "event": event.astype(float)}).groupby("bin")
-    bins = pd.DataFrame({"bin": np.arange(n_bins), "low": edges[:-1], "high": edges[1:]})
-    bins["n"] = grouped.size().reindex(bins["bin"], fill_value=0).to_numpy()
-    bins["mean_p"] = grouped["p"].mean().reindex(bins["bin"]).to_numpy()
-    bins["frequency"] = grouped["event"].mean().reindex(bins["bin"]).to_numpy()
-    gap = (bins["frequency"] - bins["mean_p"]).abs()
-    summary = {
-        "n": len(y),
-        "ece": float((gap * bins["n"]).sum() / len(y)),
-        "brier": float(brier),
-        "log_loss": float(log_loss(y, proba, labels=np.arange(k))),
-    }
+    rows = []
+    for b, (low, high) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
+        inside = number == b
+        found = inference.share_interval(event[inside], groups=groups[inside])
+        row = {"bin": b, "low": low, "high": high, "n": found.n}
+        row["mean_p"] = shown[inside].mean() if found.n else np.nan
+        row |= {"frequency": found.estimate, "ci_low": found.ci_low, "ci_high": found.ci_high}
+        rows.append(row)
+    bins = pd.DataFrame(rows)
+
+    gaps = np.zeros((len(y), n_bins + 1))
+    gaps[np.arange(len(y)), number] = event - shown
+    gaps[:, -1] = 1
+    sums = inference.recording_sums(gaps, groups)
+
+    def ece(totals):
+        return np.abs(totals[..., :-1]).sum(axis=-1) / totals[..., -1]
+
+    # What the same clips would show if no bin had a gap: only the draw of recordings moves it.
+    drawn = inference.draws(len(sums), n_boot, seed)
+    alone = [ece(np.column_stack([(w - 1) @ sums[:, :-1], w @ sums[:, -1]])) for w in drawn]
+    how = dict(groups=groups, n_boot=n_boot, seed=seed)
+    noise = np.quantile(np.concatenate(alone), 0.95)
+    means = inference.intervals(np.column_stack([brier, loss]), **how)
+    summary = {"n": len(y)}
+    for name, found in (
+        ("ece", inference.intervals(gaps, ece, noise=noise, **how).iloc[0]),
+        ("brier", means.iloc[0]),
+        ("log_loss", means.iloc[1]),
+    ):
+        summary |= {name: float(found["estimate"])}
+        summary |= {f"{name}_low": found["ci_low"], f"{name}_high": found["ci_high"]}
     return summary, bins
 
 
