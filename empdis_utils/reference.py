@@ -31,7 +31,7 @@ API = {
     "api-disagreement": (
         "API: disagreement and uncertainty",
         "Who disagrees with whom, which quadrant a clip is in, and how sure a model is.",
-        "disagreement placebo comparisons uncertainty information",
+        "disagreement placebo comparisons uncertainty information conflict specification surrogate",
     ),
     "api-features": (
         "API: features and tests",

@@ -147,18 +147,121 @@ def test_07_bias_and_consensus_are_counts_of_the_answers(read, truth):
         lambda v: "tie" if v == 0.5 else "empathetic" if v > 0.5 else "neutral")).all()  # fmt: skip
 
 
+def trainings_that_differ(read, truth):
+    """How many trainings make each clip red or green: integers [clips, modalities]."""
+    each = read("quadrants").query("seed != 'ensemble'")
+    off = each["quadrant"].isin(["red", "green"]).groupby([each["clip_id"], each["modality"]]).sum()
+    return off.unstack().loc[truth.index, list(MODALITIES)]
+
+
 def test_09_auroc_is_scikit_learns_on_the_truth(read, truth):
+    """The paper's flag (yes or no) and our share of seeds, ranked on whole numbers, against all
+    clips without conflict: those without a cue are hard negatives, and stay in."""
     ensemble = read("quadrants").query("seed == 'ensemble'")
+    ensemble = ensemble.pivot(index="clip_id", columns="modality", values="quadrant")
+    flag = ensemble.isin(["red", "green"]).loc[truth.index, list(MODALITIES)]
+    counts = trainings_that_differ(read, truth)
     found = read("recovery_auroc").set_index(["modality", "score"])
-    for modality in MODALITIES:
-        own = ensemble.query("modality == @modality").set_index("clip_id").loc[truth.index]
-        flag = own["membership_red"] + own["membership_green"]
-        conflict = truth["contradicting"] == modality
-        asked = conflict | (truth["kind"] == "congruent")
-        expected = roc_auc_score(conflict[asked], flag[asked])
-        row = found.loc[(modality, "red or green")]
-        assert row["auroc"] == pytest.approx(expected)
-        assert row["ci_low"] <= row["auroc"] <= row["ci_high"]
+    for modality in (*MODALITIES, "any"):
+        conflict = truth["kind"] == "conflict"
+        if modality != "any":
+            conflict = truth["contradicting"] == modality
+        asked = conflict | (truth["kind"] != "conflict")
+        for score, table in (("red or green", flag), ("seed share", counts)):
+            value = table.max(axis=1) if modality == "any" else table[modality]
+            row = found.loc[(modality, score)]
+            assert row["auroc"] == pytest.approx(roc_auc_score(conflict[asked], value[asked]))
+            assert row["ci_low"] <= row["auroc"] <= row["ci_high"]
+            assert row["n conflict"] == conflict.sum() and row["n other"] == 112
+            assert (truth["kind"] == "no_cue").sum() == 16
+
+
+def test_09_against_congruent_clips_ties_stay_ties(read, truth):
+    """0.2 + 0.4 is not 0.6: shares added in floating point made 0.788 of what is 0.799."""
+    rows = read("recovery_negatives").query("against == 'congruent' and score == 'seed share'")
+    counts = trainings_that_differ(read, truth).max(axis=1)
+    asked = truth["kind"] != "no_cue"
+    expected = roc_auc_score((truth["kind"] == "conflict")[asked], counts[asked])
+    assert rows.set_index("modality")["auroc"]["any"] == pytest.approx(expected)
+
+
+def test_09_precision_is_a_count_of_flagged_clips(read, truth):
+    ensemble = read("quadrants").query("seed == 'ensemble' and modality == 'text'")
+    flagged = ensemble.loc[ensemble["quadrant"].isin(["red", "green"]), "clip_id"]
+    held = (truth.loc[flagged, "contradicting"] == "text").sum()
+    row = read("recovery_precision").query("modality == 'text' and score == 'red or green'").iloc[0]
+    assert row["flagged"] == len(flagged) and row["this conflicts"] == held
+    assert row["precision"] == pytest.approx(held / len(flagged))
+    kinds = ["this conflicts", "another conflicts", "no cue", "congruent"]
+    assert row[kinds].sum() == len(flagged)
+
+
+def test_09_opposition_is_its_formula(read, truth):
+    p = read("predictions").query("source == 'fusion'")
+    p = p.groupby(["inputs", "clip_id"])["p"].mean().unstack("inputs").loc[truth.index]
+    z = np.log(p / (1 - p))
+    conflict = truth["contradicting"] == "video"
+    asked = conflict | (truth["kind"] != "conflict")
+    expected = roc_auc_score(conflict[asked], -(z["video"] * z["text+audio"])[asked])
+    found = read("recovery_auroc").set_index(["modality", "score"])["auroc"]
+    assert found["video", "opposition"] == pytest.approx(expected)
+    gain = read("recovery_gain").set_index(["modality", "score"])["difference"]
+    assert gain["video", "opposition - seed share"] == pytest.approx(
+        expected - found["video", "seed share"]
+    )
+
+
+def test_09_says_in_its_first_words_what_was_found_and_what_flatters_it():
+    cells = json.loads((run.NOTEBOOKS / "09_recovery.ipynb").read_text())["cells"]
+    first = "".join(cells[0]["source"])
+    answer = first.split("Three cautions")[0]
+    for told in ("flag_any", "flag_over_entropy", "precision_text", "dose_rho", "opposition_any"):
+        assert f"{{glue:text}}`{told}`" in answer
+    assert len(answer.split()) < 150
+    assert "pre-trained on other clips *of the same generator*" in first
+    assert "majority of its cues" in first
+
+
+def test_09_sample_sizes_are_of_new_recordings(read):
+    """Subsamples without replacement do not differ at all once every recording is in them."""
+    size = read("sample_size").query("score == 'opposition'").sort_values("recordings")
+    sixteen = size.set_index("recordings").loc[16]
+    assert sixteen["high"] - sixteen["low"] > 0.02
+    assert (size["sd"] > 0).all()
+    assert size["power"].iloc[-1] == 1
+
+
+def test_09_verdicts_of_draws_are_counted(read):
+    table = read("verdict_stability")
+    kinds = ["supported", "contradicted", "too little data"]
+    assert np.allclose(table[kinds].sum(axis=1), 1)
+    assert table["same"].between(0, 1).all() and table["rendered"].isin(kinds).all()
+
+
+def test_09_false_alarms_are_rare(read):
+    alarms = read("false_alarms").set_index("score")
+    assert (alarms["ci_low"] <= 0.1).all() and alarms["false alarms"].mean() < 0.12
+
+
+def test_08_specification_is_every_path_recomputed(read):
+    paths = read("specifications")
+    choices = ["training", "clips", "unimodal", "threshold", "seed"]
+    assert not paths.duplicated(choices).any()
+    row = paths.query(
+        "training == 'as in chapter 03' and clips == 'test' and unimodal == 'network' "
+        "and threshold == 0.5 and seed == '44'"
+    ).iloc[0]
+    said = read("predictions").query("source == 'fusion' and seed == 44")
+    said = said.pivot(index="clip_id", columns="inputs", values="p") > 0.5
+    apart = {
+        (a, b): (said[a] != said[b]).mean()
+        for a, b in (("text", "audio"), ("text", "video"), ("audio", "video"))
+    }
+    expected = (apart["text", "audio"] + apart["text", "video"]) / 2 - apart["audio", "video"]
+    assert row["text apart"] == pytest.approx(expected)
+    curve = read("specification_curve").set_index("direction")
+    known = paths["text apart"].dropna()
+    assert curve.loc["text apart", "holds"] == pytest.approx((known > 0).mean())
 
 
 def test_09_feature_tests_find_the_carriers_and_spare_the_rest(read):
@@ -247,7 +350,9 @@ def test_08_ledger_follows_its_rules(read, read_book):
     planted = auroc.loc[("any", "red or green")]
     row = fixture.loc["conflict-is-found"]
     assert row["run_value"] == planted["auroc"] and row["ci_low"] == planted["ci_low"]
-    gain = read("recovery_gain").set_index(["modality", "score"]).loc["any", "red or green - entropy"]
+    gain = (
+        read("recovery_gain").set_index(["modality", "score"]).loc["any", "red or green - entropy"]
+    )
     if row["verdict"] == "supported":  # not without more than entropy finds
         assert planted["ci_low"] > 0.5 and gain["ci_low"] > 0
     above = read("entropy_placebo").query("modality == 'text' and contrast == 'red - blue'")

@@ -37,6 +37,8 @@ def runs(data, tmp_path_factory):
         "06_entropy": ["n_perm=500"],
         "08_split": ["n_repeats=2", "n_draws=2", "n_boot=200", "finetuned_draws=2"],
         "08_choices": ["n_seeds=2", "n_boot=200"],
+        "08_specification": ["n_perm=20"],
+        "09_conflict": ["n_boot=200"],
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EMPDIS_DATA", str(data))

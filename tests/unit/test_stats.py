@@ -1,5 +1,7 @@
 """Tests of `empdis_utils.stats`. Each test names its oracle."""
 
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
