@@ -212,7 +212,7 @@ def test_09_opposition_is_its_formula(read, truth):
 
 
 def test_09_says_in_its_first_words_what_was_found_and_what_flatters_it():
-    cells = json.loads((run.NOTEBOOKS / "09_recovery.ipynb").read_text())["cells"]
+    cells = json.loads((parameters.NOTEBOOKS / "09_recovery.ipynb").read_text())["cells"]
     first = "".join(cells[0]["source"])
     answer = first.split("Three cautions")[0]
     for told in ("flag_any", "flag_over_entropy", "precision_text", "dose_rho", "opposition_any"):
