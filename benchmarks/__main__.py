@@ -5,7 +5,7 @@ import sys
 import time
 from pathlib import Path
 
-from empdis_utils import run
+from empdis_utils import places, run
 
 HERE = Path(__file__).parent
 PARTS = ("bench_flow", "bench_stats", "bench_features", "bench_encoders")
@@ -13,7 +13,7 @@ PARTS = ("bench_flow", "bench_stats", "bench_features", "bench_encoders")
 
 def main():
     """Each part in a process of its own; what it prints goes to the screen and to the result."""
-    lines = [f"hardware: {run.hardware()}", f"commit: {run.git_state()}", ""]
+    lines = [f"hardware: {places.hardware()}", f"commit: {run.git_state()}", ""]
     chosen = sys.argv[1:] or PARTS
     unknown = sorted(set(chosen) - set(PARTS))
     if unknown:

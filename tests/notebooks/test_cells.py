@@ -10,12 +10,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from empdis_utils import corpora, fusion, run, tables, textual
+from empdis_utils import corpora, fusion, parameters, tables, textual
 
 
 def cells(chapter, *marks):
     """Source of the code cells that hold one of some texts, in order."""
-    found = json.loads((run.NOTEBOOKS / f"{chapter}.ipynb").read_text(encoding="utf-8"))["cells"]
+    found = json.loads((parameters.NOTEBOOKS / f"{chapter}.ipynb").read_text(encoding="utf-8"))[
+        "cells"
+    ]
     sources = ["".join(cell["source"]) for cell in found if cell["cell_type"] == "code"]
     found = [one for one in sources if any(mark in one for mark in marks)]
     assert len(found) == len(marks), "each text marks one cell"
@@ -91,7 +93,7 @@ def test_08_split_says_that_a_few_clips_are_too_few(n_clips, corpus, tmp_path):
     manifest = corpus[0].head(n_clips).assign(y=[1, 0, 0, 0][:n_clips])
     manifest["dialog_id"] = manifest["clip_id"]
     tables.write(manifest, tmp_path, "manifest")
-    here = run.notebook_parameters("08_split") | {"inputs_dir": tmp_path}
+    here = parameters.notebook_parameters("08_split") | {"inputs_dir": tmp_path}
     exec(cells("08_split", "from empdis_utils import"), here)
     here["corpora"] = SimpleNamespace(load=lambda _: SimpleNamespace(manifest=manifest))
     with pytest.raises(
@@ -130,11 +132,14 @@ def test_08_choices_are_made_on_the_clips_of_chapter_03(protocol, corpus, tmp_pa
     tables.write(manifest, there, "manifest")
     tables.write(stored.query("split == 'test'"), there, "predictions")
     tables.write(stored.query("split == 'val'"), there, "predictions_validation")
-    used = run.notebook_parameters("03_fusion") | {"missing": "zero", "protocol": protocol}
+    used = parameters.notebook_parameters("03_fusion") | {"missing": "zero", "protocol": protocol}
     used |= {"changes": {"epochs": 1}, "n_folds": 2}
     story = {"chapters": {"03_fusion": {"parameters": used}}}
     (tmp_path / "provenance.json").write_text(json.dumps(story))
-    here = run.notebook_parameters("08_choices") | {"inputs_dir": there, "outputs_dir": there}
+    here = parameters.notebook_parameters("08_choices") | {
+        "inputs_dir": there,
+        "outputs_dir": there,
+    }
     here |= {"n_seeds": 1, "seed": 3, "n_jobs": 1, "n_boot": 50}
     exec(cells("08_choices", "from empdis_utils import"), here)
     here["corpora"] = SimpleNamespace(load=lambda _: SimpleNamespace(features=features))

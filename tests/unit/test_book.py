@@ -9,6 +9,7 @@ import yaml
 from bs4 import BeautifulSoup
 
 from empdis_utils import book, inputs, parameters, run
+from empdis_utils.source import sha256
 
 
 def markdown(text):
@@ -204,9 +205,9 @@ def keep(folder, entry):
     """Record the demo's page as it is, as a run would."""
     (entry["parameters"], entry["read"]) = ({"x": 2, "corpus": "mosi", "profile": "demo"}, {})
     entry["given"] = inputs.of_chapter("demo", "01_one")
-    entry["page"] = run.sha256(folder / "01_one.ipynb")
+    entry["page"] = sha256(folder / "01_one.ipynb")
     names = [p for p in folder.glob("artifacts/*") if p.is_file()]
-    entry["outputs"] = {path.name: run.sha256(path) for path in names}
+    entry["outputs"] = {path.name: sha256(path) for path in names}
     run.record(folder, "01_one", entry)
 
 

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from empdis_utils import corpora, parameters, run
+from empdis_utils.source import sha256
 from tests.unit.toy_house import GIVEN, WRITE, notebook
 
 
@@ -19,9 +20,7 @@ def test_two_chapters_hand_tables_over_and_leave_a_record(house):
     story = json.loads((house / "demo/provenance.json").read_text())["chapters"]
     assert list(story) == ["01_one", "02_two"]
     assert story["01_one"]["parameters"]["number"] == 4
-    assert story["01_one"]["outputs"] == {
-        "twice.csv": run.sha256(house / "demo/artifacts/twice.csv")
-    }
+    assert story["01_one"]["outputs"] == {"twice.csv": sha256(house / "demo/artifacts/twice.csv")}
     assert story["02_two"]["seconds"] > 0
     assert not list((house / "demo").glob(".*.aside"))
 
@@ -73,12 +72,6 @@ def test_command_line_says_one_line_and_fails(house, capsys):
         run.main(["check", "demo", "01_one", "-p", "x=1"])
     run.main(["check", "demo"])
     assert capsys.readouterr().out == ""
-
-
-def test_sha256_of_a_known_string(tmp_path):
-    (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
-    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert run.sha256(tmp_path / "abc") == expected
 
 
 def test_a_corpus_that_cannot_be_read_is_one_message(house, tmp_path):

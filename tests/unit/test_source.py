@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from empdis_utils import media, run, source, splits
+from empdis_utils import media, source, splits
 from empdis_utils.source import code_of, settings_of
 
 TEXT = '''
@@ -83,7 +83,7 @@ def test_an_edit_while_a_run_goes_on_does_not_count(tmp_path):
         (partial(media.load_audio, max_s=1.0), "'max_s': 1.0"),
         (partial(partial(media.load_audio, max_s=1.0), max_s=2.0), "'max_s': 2.0"),
         (partial(media.load_audio, "given"), "0: 'given'"),
-        (run.sha256, "empdis_utils.run.sha256 {}"),
+        (source.sha256, "empdis_utils.source.sha256 {}"),
     ],
 )
 def test_settings_are_defaults_and_what_a_partial_gives(function, said):
@@ -97,3 +97,9 @@ def test_what_a_function_closes_over_is_a_setting():
 
     assert settings_of(reader(1.0)) != settings_of(reader(2.0))
     assert settings_of(reader(1.0)) == settings_of(reader(1.0))
+
+
+def test_sha256_of_a_known_string(tmp_path):
+    (tmp_path / "abc").write_bytes(b"abc")  # FIPS 180-2, appendix B.1
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert source.sha256(tmp_path / "abc") == expected
