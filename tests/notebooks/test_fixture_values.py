@@ -246,7 +246,9 @@ def test_08_ledger_follows_its_rules(read, read_book):
     planted = auroc.loc[("any", "red or green")]
     row = fixture.loc["conflict-is-found"]
     assert row["run_value"] == planted["auroc"] and row["ci_low"] == planted["ci_low"]
-    gain = read("recovery_gain").set_index(["modality", "score"]).loc["any", "red or green - entropy"]
+    gain = (
+        read("recovery_gain").set_index(["modality", "score"]).loc["any", "red or green - entropy"]
+    )
     if row["verdict"] == "supported":  # not without more than entropy finds
         assert planted["ci_low"] > 0.5 and gain["ci_low"] > 0
     above = read("entropy_placebo").query("modality == 'text' and contrast == 'red - blue'")

@@ -98,7 +98,9 @@ def test_no_row_is_lost_among_the_features(read, data):
 def test_simulated_annotators_are_no_evidence_about_people(runs, read):
     assert read("annotations")["annotator"].str.startswith("simulated").all()
     ledger = tables.read(runs / "book" / "artifacts", "claims").query("profile == 'paper'")
-    said = ledger.set_index("claim_id").loc[["kappa-falls-red", "kappa-rises-blue", "people-divided"]]
+    said = ledger.set_index("claim_id").loc[
+        ["kappa-falls-red", "kappa-rises-blue", "people-divided"]
+    ]
     assert set(said["verdict"]) == {"not testable"}
     assert said["note"].str.contains("annotators are simulated").all()
     assert (ledger["verdict"] != "not testable").sum() > 5
