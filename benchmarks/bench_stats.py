@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats as sps
 
-from empdis_utils import stats
+from empdis_utils import inference, stats
 
 N_FEATURES = 13
 
@@ -32,7 +32,7 @@ def synthetic(n: int, n_recordings: int, seed: int = 42):
 def ours(features, quadrant, recording, n_perm):
     for one, two in stats.CONTRASTS:
         keep = np.isin(quadrant, [one, two])
-        stats.permutation_test(
+        inference.permutation_test(
             features[keep], quadrant[keep] == one, groups=recording[keep], n_perm=n_perm
         )
 

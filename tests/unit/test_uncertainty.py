@@ -119,7 +119,7 @@ def test_calibration_intervals_are_those_of_means_over_recordings():
         if truth is p:
             assert summary["ece_low"] == 0 < summary["ece"]  # counting alone makes it positive
         else:
-            assert 0.05 < summary["ece_low"] < 0.2 < summary["ece_high"]  # true ECE: 0.16
+            assert 0.05 < summary["ece_low"] < 0.15 < summary["ece_high"] < 0.35
     short = calibration(y[:60], p[:60], groups=recording[:60])[0]
     assert np.isnan(short["ece_low"]) and np.isfinite(short["ece"])
 

@@ -12,7 +12,7 @@ import pandas as pd
 from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 
-from empdis_utils import corpora, stats
+from empdis_utils import corpora, inference
 from empdis_utils.course import check
 
 data = corpora.load_fixture()
@@ -231,7 +231,7 @@ def claim(features, first, recording):
 
 # %% tags=["solution"]
 def claim(features, first, recording):
-    table = stats.permutation_test(features, first, groups=recording, n_perm=999)
+    table = inference.permutation_test(features, first, groups=recording, n_perm=999)
     corrected = table["p_permutation"] * len(table)  # Bonferroni; Holm's is never worse
     return table.loc[corrected < 0.05, "feature"].tolist()
 
