@@ -21,7 +21,7 @@ API = {
     "api-data": (
         "API: data and media",
         "Corpora are read and checked, splits audited, media decoded, tables handed on.",
-        "corpora clips splits media playable per_clip disk_cache tables",
+        "corpora clips splits media playable per_clip disk_cache source tables",
     ),
     "api-models": (
         "API: encoders and fusion",
