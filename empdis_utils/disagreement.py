@@ -297,6 +297,7 @@ def _rates(disagree: np.ndarray, groups) -> pd.DataFrame:
     few = table["n"] < MIN_N
     table.loc[few, ["ci_low", "ci_high"]] = np.nan
     table.loc[few, "reason"] = f"too few (n={len(disagree)})"
+    table["estimate"] = table["k"] / table["n"]
     return table.rename(columns={"estimate": "rate"})
 
 

@@ -169,10 +169,14 @@ def _limits(estimate, values, left_out, level, noise):
 
 
 def _freedom(apart: np.ndarray) -> np.ndarray:
-    """Degrees of freedom [k] of contributions [g, k]: g - 1 at most, fewer where some dominate."""
+    """Degrees of freedom [k] of contributions [g, k]: g - 1 at most, fewer where some dominate.
+
+    Never fewer than the smallest number of recordings that gets an interval has.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         freedom = 3 * (apart**2).sum(axis=0) ** 2 / (apart**4).sum(axis=0) - 3
-    return np.nan_to_num(np.clip(freedom, 1, len(apart) - 1), nan=len(apart) - 1)
+    most = len(apart) - 1
+    return np.nan_to_num(np.clip(freedom, min(MIN_RECORDINGS - 1, most), most), nan=most)
 
 
 def _mean(sums):
@@ -524,8 +528,8 @@ def flip_test(
     -------
     float
         (1 + flips at least as far from 0) / (1 + flips), or the exact share over all flips. NaN
-        with fewer than `MIN_RECORDINGS` recordings, an undefined difference, or none at all.
-        A flip that leaves the difference undefined counts as far.
+        with fewer than `MIN_RECORDINGS` recordings or an undefined difference. A flip that leaves
+        the difference undefined counts as far.
 
     Notes
     -----
@@ -552,7 +556,7 @@ def flip_test(
             return statistic(total[:width] + moved) - statistic(total[width:] - moved)
 
     observed = gap(np.zeros((1, size)))[0]
-    if not np.isfinite(observed) or not change.any():
+    if not np.isfinite(observed):
         return np.nan
     exact = 2**size <= n_perm
     if exact:

@@ -14,7 +14,7 @@ from scipy import stats as scipy_stats
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats import inter_rater
 
-from empdis_utils import agreement
+from empdis_utils import agreement, inference
 from empdis_utils.annotation_files import COLUMNS
 from empdis_utils.simulated_annotators import simulate_nested
 
@@ -267,20 +267,19 @@ def test_bad_ratings_are_refused():
 
 
 @pytest.mark.parametrize("name", COUNT_STATISTICS)
-def test_resamples_equal_the_coefficient_of_the_resampled_clips(name):
+def test_moments_of_copied_recordings_are_sums(name):
     """Oracle: the point function on clips that were copied row by row."""
     rng = np.random.default_rng(3)
     counts = rng.integers(0, 4, (40, 3))
     groups = rng.integers(0, 8, 40)
     moments, function, _ = agreement._moments(counts, name)
-    sums = agreement._by_recording(moments, groups)
-    draws = agreement._evaluate(function, agreement._resamples(sums, 5, np.random.default_rng(7)))
-    names = np.unique(groups)
-    weights = agreement._weights(8, 5, np.random.default_rng(7))
-    assert (weights.sum(axis=1) == 8).all()
-    for value, weight in zip(draws, weights, strict=True):
-        rows = [counts[groups == g] for g, w in zip(names, weight, strict=True) for _ in range(w)]
-        assert value == pytest.approx(getattr(agreement, name)(np.concatenate(rows)), abs=1e-12)
+    sums = inference.recording_sums(moments, groups)
+    for weight in next(iter(inference.draws(8, 5, 7))):
+        rows = [counts[groups == g] for g, w in enumerate(weight) for _ in range(int(w))]
+        value = getattr(agreement, name)(np.concatenate(rows))
+        assert float(agreement._evaluate(function, weight @ sums)) == pytest.approx(
+            value, abs=1e-12
+        )
 
 
 @pytest.mark.parametrize(
@@ -312,9 +311,9 @@ def test_interval_is_deterministic_and_takes_functions():
     assert by_name != agreement.interval(SIX_RATERS, None, "gwet_ac1", seed=2)
     with pytest.raises(ValueError, match="unknown statistic"):
         agreement.interval(SIX_RATERS, None, "kappa")
-    with pytest.raises(ValueError, match="15 clips but 3 groups"):
+    with pytest.raises(ValueError, match=r"one entry per value \(15\)"):
         agreement.interval(SIX_RATERS, [1, 2, 3])
-    with pytest.raises(ValueError, match="1 clips have no recording"):
+    with pytest.raises(ValueError, match="1 missing entries"):
         agreement.interval(SIX_RATERS, [None, *range(14)])
 
 
@@ -323,7 +322,10 @@ def test_too_little_data_is_a_result():
     assert few.estimate == pytest.approx(0.4204384, abs=5e-8)
     assert np.isnan(few.ci_low) and few.reason == "too few recordings (n=5)"
     perfect = agreement.interval(np.tile([["a", "a"], ["b", "b"]], (10, 1)), None, "cohen_kappa")
-    assert perfect[:3] == (1, 1, 1) and "no variation" in perfect.reason
+    assert perfect.estimate == 1 and np.isnan(perfect.ci_low)  # once [1, 1]
+    assert perfect.reason == "the same in every recording"
+    shared = agreement.interval(np.tile([[2, 0], [0, 3]], (10, 1)), None, "raw_agreement")
+    assert shared.estimate == 1 and shared.ci_low == pytest.approx(0.839, abs=1e-3)  # Wilson
 
 
 def _coverage(sizes, kappa, statistic, n_raters, shares, icc, n_sim):
@@ -408,6 +410,24 @@ def test_permutation_p_equals_full_enumeration():
     assert result.p_permutation == pytest.approx(exact, abs=0.015)
 
 
+def test_flip_test_keeps_its_size_when_recordings_change_their_minds_together():
+    """Oracle: binomial band. Once, single clips were swapped: p <= 0.05 far too often."""
+    rng = np.random.default_rng(7)
+    groups, n_sim = np.repeat(range(16), 20), 120
+    p = []
+    for i in range(n_sim):
+        truth = rng.random(320) < 0.5
+        rounds = []
+        for spread in (0.0, 0.12):
+            wrong = np.clip(0.2 + spread * rng.standard_normal(16), 0, 0.5)[groups]
+            rounds.append(truth[:, None] ^ (rng.random((320, 2)) < wrong[:, None]))
+        one, two = rounds if rng.random() < 0.5 else rounds[::-1]
+        found = agreement.difference(one, two, groups, "cohen_kappa", 20, 199, i)
+        p.append(found.p_permutation)
+    low, high = scipy_stats.binom.ppf([0.002, 0.998], n_sim, 0.05) / n_sim
+    assert low <= np.mean(np.array(p) <= 0.05) <= high
+
+
 def test_swap_test_keeps_its_size():
     """Oracle: under no difference, p <= 0.05 in about 5 % of data sets (400, up to 3 errors)."""
     rng = np.random.default_rng(2)
@@ -432,7 +452,7 @@ def test_delta_between_rounds():
             wide = part.pivot(index="clip_id", columns="annotator", values="judgment")
             assert value == pytest.approx(cohen_kappa_score(wide["ann"], wide["bo"]), abs=1e-12)
         assert row.delta == pytest.approx(row.kappa_2 - row.kappa_1, abs=1e-12)
-        assert row.ci_low < row.delta < row.ci_high < 0 and row.p_permutation < 0.01
+        assert row.ci_low < row.delta < row.ci_high < 0 and row.p_permutation < 0.05
     # A clip without its second round leaves both rounds; it is not half used.
     cut = table.drop(table[(table["clip_id"] == "c000") & (table["round"] == 2)].index[:1])
     assert agreement.delta_between_rounds(cut, by=[], groups=recordings)["n"].item() == 119

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import zero_one_loss
 
-from empdis_utils import disagreement, stats
+from empdis_utils import disagreement, inference
 from empdis_utils.uncertainty import predictive_entropy
 
 FULL = "text+audio+video"
@@ -223,14 +223,14 @@ def test_pairwise_disagreement_equals_sklearn():
 
 
 def test_pairwise_interval_resamples_recordings():
-    """Oracle: stats.bootstrap_ci of the mean over seeds; and it is wider than over clips."""
+    """Oracle: share_interval of the mean over seeds; and it is wider than over clips."""
     y, seeds = np.ones(48, int), (42, 43)
     whole = np.repeat([0.9, 0.1, 0.9, 0.9, 0.1, 0.9], 8)  # recordings agree or disagree as one
     data = table({"text": whole, "audio": np.full(48, 0.9)}, y, seeds)
     clips = [f"clip{i:02d}" for i in range(48)]
     recordings = pd.Series(np.repeat(list("abcdef"), 8), index=clips)
     nested = disagreement.pairwise_disagreement(data, groups=recordings).iloc[-1]
-    oracle = stats.bootstrap_ci((whole < 0.5).astype(float), groups=recordings)
+    oracle = inference.share_interval(whole < 0.5, groups=recordings)[:3]
     assert (nested.rate, nested.ci_low, nested.ci_high) == pytest.approx(oracle)
     free = disagreement.pairwise_disagreement(data).iloc[-1]
     assert nested.ci_high - nested.ci_low > 2 * (free.ci_high - free.ci_low)
@@ -255,7 +255,7 @@ def test_one_recording_and_few_clips_have_no_interval():
     frame = disagreement.pairwise_disagreement(few)
     assert frame["ci_low"].isna().all() and frame["rate"].notna().all()
     ratio = disagreement.modality_over_seed(data, groups=one)
-    assert set(ratio["note"]) == {"one recording"} and ratio["ci_low"].isna().all()
+    assert set(ratio["note"]) == {"too few recordings (n=1)"} and ratio["ci_low"].isna().all()
     few = disagreement.modality_over_seed(few)
     assert set(few["note"]) <= {"too few (n=4)", "no seed disagreement"}
 
@@ -278,7 +278,10 @@ def test_seed_disagreement_equals_sklearn():
 
 
 def test_modality_over_seed_by_hand():
-    """Oracle: by hand. Text flips on 1 of 6 clips in 2 of 3 pairs of seeds; fusion never."""
+    """Oracle: by hand. Text flips on 1 of 6 clips in 2 of 3 pairs of seeds; fusion never.
+
+    Fusion does not change with the seed, so pairs of different seeds and of the same agree.
+    """
     y = np.ones(6, int)
     fusion = np.full(6, 0.9)
     text = np.tile([0.9, 0.1, 0.9, 0.9, 0.9, 0.9], (3, 1))
@@ -294,6 +297,40 @@ def test_modality_over_seed_by_hand():
     assert np.isnan(frame.loc[("audio", "both"), "ratio"])
     single = disagreement.modality_over_seed(data[data["seed"] == 42])
     assert (single["note"] == "one seed").all() and single["ratio"].isna().all()
+
+
+def test_modality_over_seed_pairs_different_seeds():
+    """Oracle: a plain loop over pairs i != j. Once: only i = j, though these share their draws."""
+    data, recordings = synthetic(n=60, seeds=(1, 2, 3, 4))
+    frame = disagreement.modality_over_seed(data, groups=recordings, n_boot=200)
+    label = (data.pivot(index=["inputs", "seed"], columns="clip_id", values="p") > 0.5).to_numpy()
+    label = dict(zip(sorted(data["inputs"].unique()), label.reshape(4, 4, -1), strict=True))
+    for modality, rows in frame.groupby("modality"):
+        own, fused = label[modality], label[FULL]
+        apart = [(own[i] != fused[j]).mean() for i in range(4) for j in range(4) if i != j]
+        same = [(own[i] != fused[i]).mean() for i in range(4)]
+        assert rows["modality_rate"].tolist() == pytest.approx([np.mean(apart)] * 3)
+        assert rows["same_seed_rate"].tolist() == pytest.approx([np.mean(same)] * 3)
+        assert rows["same_minus_cross"].tolist() == pytest.approx(
+            [np.mean(same) - np.mean(apart)] * 3
+        )
+        assert (rows["same_minus_cross_low"] < rows["same_minus_cross"]).all()
+        assert (rows["same_minus_cross"] < rows["same_minus_cross_high"]).all()
+
+
+def test_seeds_that_are_shared_show_in_the_gap_and_not_in_the_ratio():
+    """Oracle: planted. Fusion is a retraining of text whose draws come from the same seeds."""
+    rng = np.random.default_rng(1)
+    n, seeds = 1200, (1, 2, 3, 4, 5)
+    q, draw = rng.beta(2, 2, n), rng.random((5, n))
+    own = np.where(draw < q, 0.9, 0.1)
+    joint = np.where(np.where(rng.random((5, n)) < 0.6, draw, rng.random((5, n))) < q, 0.9, 0.1)
+    data = table({"text": own, "text+audio": joint, "audio": joint}, np.ones(n, int), seeds)
+    data["clip_id"] = np.tile([f"clip{i:04d}" for i in range(n)], 15)
+    row = disagreement.modality_over_seed(data, n_boot=300).query("baseline == 'both'").iloc[0]
+    assert row.modality == "text" and row.ci_low < 1 < row.ci_high
+    assert row.ratio == pytest.approx(1, abs=0.03)
+    assert row.same_minus_cross_high < -0.1  # once, this made the ratio much smaller than 1
 
 
 def test_modality_over_seed_is_one_if_fusion_is_only_a_retraining():
@@ -362,6 +399,15 @@ def test_stability_counts_clips_that_ever_change():
     assert (one["note"] == "one seed").all() and one["share"].isna().all()
 
 
+def test_a_share_of_one_keeps_room_below():
+    """Oracle: Wilson's interval of 7 of 7. Once: [1, 1]."""
+    p = np.array([[0.9] * 7, [0.1] * 7])
+    data = table({"text": p, "text+audio": np.full(7, 0.9), "audio": p}, np.ones(7, int), (1, 2))
+    row = disagreement.stability(disagreement.quadrants(data)).iloc[0]
+    assert row["share"] == 1 and (row["n"], row["n_changed"]) == (7, 7)
+    assert (row["ci_low"], row["ci_high"]) == pytest.approx((0.6457, 1), abs=1e-4)
+
+
 # ----------------------------------------------------------- compared, ensemble, flips, choices
 
 
@@ -402,11 +448,11 @@ def test_ensemble_is_the_mean_over_seeds_with_its_margin():
 
 
 def test_flips_have_the_means_of_the_rates():
-    """Oracle: `pairwise_disagreement` and `seed_disagreement`, which scikit-learn checks."""
+    """Oracle: `modality_over_seed` and `seed_disagreement`, which are checked elsewhere."""
     data, _ = synthetic(n=30)
     frame = disagreement.flips(data)
-    pairs = disagreement.pairwise_disagreement(data).query("seed == 'mean' and b == @FULL")
-    expected = pairs.set_index("a")["rate"]
+    rates = disagreement.modality_over_seed(data).query("baseline == 'both'")
+    expected = rates.set_index("modality")["modality_rate"]
     assert frame.groupby("modality")["differs"].mean().to_dict() == pytest.approx(
         expected.to_dict()
     )
@@ -421,7 +467,7 @@ def test_flips_have_the_means_of_the_rates():
 
 
 def test_count_quadrants_keeps_empty_ones_and_resamples_recordings():
-    """Oracle: value counts, and `bootstrap_ci` of each indicator."""
+    """Oracle: value counts, and `share_interval` of each indicator."""
     data, recordings = synthetic()
     frame = disagreement.quadrants(data)
     counts = disagreement.count_quadrants(frame, groups=recordings, n_boot=300, seed=3)
@@ -431,25 +477,25 @@ def test_count_quadrants_keeps_empty_ones_and_resamples_recordings():
         assert rows["n"].iloc[:4].sum() == len(part)
         conflict = part["quadrant"].isin(["red", "green"])
         assert rows.loc["red+green", "n"] == conflict.sum()
-        expected = stats.bootstrap_ci(
-            conflict.to_numpy(float),
-            groups=recordings[part["clip_id"]].to_numpy(),
-            n_boot=300,
-            seed=3,
-        )
+        expected = inference.share_interval(
+            conflict, groups=recordings[part["clip_id"]].to_numpy()
+        )[:3]
         got = rows.loc["red+green", ["share", "ci_low", "ci_high"]].astype(float)
         assert tuple(got) == pytest.approx(expected)
     agreed = table({"text": [0.9] * 6, "fusion": [0.8] * 6}, [1, 1, 1, 1, 1, 0])
     rows = disagreement.count_quadrants(disagreement.quadrants(agreed)).set_index("quadrant")
     assert rows["n"].to_dict() == {"blue": 5, "red": 0, "green": 0, "yellow": 1, "red+green": 0}
     assert rows.loc["red", "note"] == "too few (n=0)" and rows.loc["red", "share"] == 0
-    assert rows.loc["red", ["ci_low", "ci_high"]].isna().all()
+    assert rows.loc["red", "ci_low"] == 0 and rows.loc["red", "ci_high"] > 0.3
     whole = disagreement.count_quadrants(disagreement.quadrants(agreed[agreed["y"] == 1]))
-    assert whole.set_index("quadrant").loc["blue", "note"] == "every clip"
+    assert (
+        whole.set_index("quadrant").loc["blue", "note"] == "too few recordings (n=5)"
+    )  # once [1, 1]
     one = disagreement.count_quadrants(disagreement.quadrants(agreed), groups=pd.Series(
         "r", index=agreed["clip_id"].unique()
     )).set_index("quadrant")  # fmt: skip
-    assert one.loc["blue", "note"] == "one recording" and np.isnan(one.loc["blue", "ci_low"])
+    assert one.loc["blue", "note"] == "too few recordings (n=1)"
+    assert np.isnan(one.loc["blue", "ci_low"])
     few = disagreement.count_quadrants(disagreement.quadrants(agreed[agreed["clip_id"] < "clip03"]))
     assert (few["note"].str.startswith("too few")).all() and few["ci_low"].isna().all()
 

@@ -182,6 +182,24 @@ def test_planted_structure_is_recovered(kind):
     assert (table["status"] == "ok").all() and (table["n"] == 4000).all()
 
 
+def test_intervals_hold_the_planted_bits_and_reach_0_where_there_are_none():
+    """Oracle: one bit of synergy, seen through labels of which one in ten is flipped."""
+    rng = np.random.default_rng(2)
+    a, b = rng.random((2, 600))
+    y = ((a > 0.5) ^ (b > 0.5)) ^ (rng.random(600) < 0.1)
+    groups = np.repeat(np.arange(20), 30)
+    table = decompose(y.astype(int), a, b, 2, n_permutations=200, groups=groups, n_boot=200)
+    table = table.set_index("atom")
+    true = 1 + 0.1 * np.log2(0.1) + 0.9 * np.log2(0.9)
+    assert table.loc["synergy", "ci_low"] < true < table.loc["synergy", "ci_high"]
+    assert table.loc["synergy", "ci_low"] > 0.3
+    rest = table.loc[["redundancy", "unique_1", "unique_2"]]
+    assert (rest["ci_low"] <= 0.001).all() and (rest["ci_high"] < 0.05).all()
+    few = decompose(y.astype(int), a, b, 2, n_permutations=20, groups=np.arange(600) % 3)
+    assert few["ci_low"].isna().all() and (few["reason"] == "too few recordings (n=3)").all()
+    assert few["bits"].notna().all() and (few["status"] == "ok").all()
+
+
 def test_bias_is_that_of_miller_and_madow():
     """Closed form: counting k cells of n clips overstates I by (k - 1) / (2 n ln 2) bits."""
     y, p_1, p_2 = clips("nothing")

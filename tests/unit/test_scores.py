@@ -1,11 +1,11 @@
-"""Oracles: scikit-learn's accuracy_score and f1_score; numpy's std; stats.bootstrap_ci."""
+"""Oracles: scikit-learn's accuracy_score and f1_score; numpy's std; inference."""
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, f1_score
 
-from empdis_utils import scores, stats
+from empdis_utils import inference, scores
 
 
 @pytest.fixture
@@ -40,12 +40,31 @@ def test_agrees_with_scikit_learn_per_seed(predictions):
 
 
 def test_interval_resamples_recordings(predictions):
-    groups = pd.Series({c: f"r{int(c[1:]) // 10}" for c in predictions["clip_id"].unique()})
+    groups = pd.Series({c: f"r{int(c[1:]) // 5}" for c in predictions["clip_id"].unique()})
     row = scores.score_table(predictions.query("inputs == 'text'"), groups=groups).iloc[0]
     part = predictions.query("inputs == 'text'")
     right = ((part["p"] > 0.5) == part["y"]).groupby(part["clip_id"], sort=False).mean()
-    expected = stats.bootstrap_ci(right.to_numpy(), groups=groups[right.index].to_numpy())
+    recordings = groups[right.index].to_numpy()
+    expected = inference.share_interval(right, groups=recordings)[:3]
     assert row[["accuracy", "ci_low", "ci_high"]].tolist() == pytest.approx(expected)
+
+
+def test_interval_of_f1_is_that_of_scikit_learn_on_every_resample(predictions):
+    groups = pd.Series({c: f"r{int(c[1:]) // 5}" for c in predictions["clip_id"].unique()})
+    part = predictions.query("inputs == 'text' and seed == 1")
+    row = scores.score_table(part, groups=groups, n_boot=100).iloc[0]
+
+    def weighted(y, p):
+        return f1_score(y, p > 0.5, average="weighted")
+
+    expected = inference.weighted_interval(
+        inference.of_rows(weighted, part["y"], part["p"]),
+        len(part),
+        groups=groups[part["clip_id"]].to_numpy(),
+        n_boot=100,
+    )
+    found = row[["f1_weighted", "f1_low", "f1_high"]].tolist()
+    assert found == pytest.approx(expected[:3], abs=1e-9)
 
 
 def test_more_classes_use_the_likeliest():

@@ -12,6 +12,7 @@ from scipy.stats import entropy
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
 
+from empdis_utils import inference
 from empdis_utils.uncertainty import (
     calibration,
     predictive_entropy,
@@ -97,11 +98,35 @@ def test_ece_by_hand():
     assert calibration([0, 1], [0.0, 1.0])[0]["ece"] == 0
 
 
+def test_calibration_intervals_are_those_of_means_over_recordings():
+    """Oracles: inference.interval of each clip's score; a calibrated model's ECE may be 0."""
+    rng = np.random.default_rng(0)
+    recording = np.repeat(np.arange(30), 20)
+    p = rng.random(600)
+    for truth in (p, np.where(p > 0.5, 0.6, 0.4)):
+        y = (rng.random(600) < truth).astype(int)
+        summary, bins = calibration(y, p, groups=recording, n_boot=300)
+        loss = -np.log(np.where(y == 1, p, 1 - p))
+        for name, per_clip in (("brier", (p - y) ** 2), ("log_loss", loss)):
+            found = inference.interval(per_clip, groups=recording, n_boot=300)
+            ends = [summary[name], summary[f"{name}_low"], summary[f"{name}_high"]]
+            assert ends == pytest.approx(found[:3])
+        assert (bins["ci_low"] <= bins["frequency"]).all() and (bins["ci_low"] > 0).sum() > 7
+        if truth is p:
+            assert summary["ece_low"] == 0 < summary["ece"]  # counting alone makes it positive
+        else:
+            assert 0.05 < summary["ece_low"] < 0.2 < summary["ece_high"]  # true ECE: 0.16
+    short = calibration(y[:60], p[:60], groups=recording[:60])[0]
+    assert np.isnan(short["ece_low"]) and np.isfinite(short["ece"])
+
+
 @settings(deadline=None, max_examples=20)
 @given(st.randoms(use_true_random=False))
 def test_order_of_rows_changes_nothing(random):
     order = np.array(random.sample(range(400), 400))
-    one, two = calibration(Y, P)[0], calibration(Y[order], P[order])[0]
+    recording = np.arange(400) // 20
+    one = calibration(Y, P, groups=recording, n_boot=100)[0]
+    two = calibration(Y[order], P[order], groups=recording[order], n_boot=100)[0]
     assert one == pytest.approx(two)
     wrong, h = (P > 0.5) != Y, np.round(predictive_entropy(P), 1)
     first, second = risk_coverage(wrong, h), risk_coverage(wrong[order], h[order])
