@@ -37,7 +37,7 @@ def runs(data, tmp_path_factory):
         "06_entropy": ["n_perm=500"],
         "08_split": ["n_repeats=2", "n_draws=2", "n_boot=200", "finetuned_draws=2"],
         "08_choices": ["n_seeds=2", "n_boot=200"],
-        "08_specification": ["n_perm=20"],
+        "08_specification": ["n_perm=99"],
         "09_conflict": ["n_boot=200"],
     }
     with pytest.MonkeyPatch.context() as patch:
@@ -256,3 +256,40 @@ def test_mosi_choices_are_made_one_at_a_time(runs):
     assert (
         pooled["validation clips pooled in", "accuracy of fusion"] == test_only
     )  # every clip is both
+
+
+def test_mosi_opposition_is_its_formula(runs):
+    artifacts = runs / "mosi" / "artifacts"
+    p = tables.read(artifacts, "predictions").query("source == 'fusion'")
+    p = p.groupby(["inputs", "clip_id"])["p"].mean().unstack("inputs").clip(1e-6, 1 - 1e-6)
+    opposed = np.log(p / (1 - p))["text"] * np.log(p / (1 - p))["audio+video"] < 0
+    row = tables.read(artifacts, "opposition_share").query(
+        "case == 'text against the others' and score == 'opposition'"
+    )
+    assert row["opposed"].item() == pytest.approx(opposed.mean())
+    found = tables.read(artifacts, "opposition")
+    assert set(found["to find"]) == {"fusion is wrong"}  # nobody knows the conflicts of real clips
+    assert found["score"].str.contains("placebo").any()
+
+
+def test_cremad_opposition_is_of_votes(runs, data):
+    votes = pd.read_csv(data / "cremad" / "tabulatedVotes.csv")
+    kept = tables.read(runs / "cremad" / "artifacts", "opposition_share").query(
+        "score == 'opposition'"
+    )
+    channel = votes.iloc[:, 0].astype(str).str[0]
+    logs = np.log(votes[list("ADFHNS")] + 0.5)
+    logs = logs.sub(logs.mean(axis=1), axis=0).assign(clip=votes["fileName"])
+    voice, face = (logs[channel == c].set_index("clip").sort_index() for c in "12")
+    opposed = (voice * face.loc[voice.index]).sum(axis=1) < 0
+    # clips that the publisher calls faulty, or without sound, are left aside
+    assert kept["n"].item() <= len(opposed)
+    assert kept["opposed"].item() == pytest.approx(opposed.mean(), abs=0.02)
+
+
+def test_mosi_specifications_hold_every_training(runs):
+    paths = tables.read(runs / "mosi" / "artifacts", "specifications")
+    assert {"as in chapter 03", "random folds", "max pooling"} <= set(paths["training"])
+    assert set(paths["unimodal"]) == {"network"}  # no encoder was fine-tuned
+    curve = tables.read(runs / "mosi" / "artifacts", "specification_curve").set_index("direction")
+    assert curve["holds"].between(0, 1).all() and (curve["p"] >= 1 / 100).all()
