@@ -27,7 +27,7 @@ API = {
     "api-models": (
         "API: encoders and fusion",
         "One encoder per modality, fine-tuned; one network that reads all; how well they do.",
-        "encoders trunk_cache tail finetune fusion scores",
+        "encoders trunk_cache tail finetune launch fusion scores",
     ),
     "api-disagreement": (
         "API: disagreement and uncertainty",
@@ -37,7 +37,7 @@ API = {
     "api-features": (
         "API: features and tests",
         "What people hear, see and read, measured, and compared between quadrants.",
-        "acoustics affect faces textual stats",
+        "acoustics affect faces textual inference stats coverage",
     ),
     "api-people": (
         "API: people",
@@ -48,7 +48,7 @@ API = {
     "api-house": (
         "API: audit and house",
         "What a paper's numbers imply, and what runs a chapter and makes a page of it.",
-        "forensics claims run book course reference style",
+        "forensics claims parameters inputs flow run book course reference style",
     ),
 }
 
