@@ -21,8 +21,8 @@ API = {
     "api-data": (
         "API: data and media",
         "Corpora are read and checked, splits audited, media decoded, tables handed on.",
-        "places downloads identifiers corpora clips splits media playable per_clip disk_cache source "
-        "tables",
+        "places downloads identifiers corpora clips splits media playable per_clip disk_cache "
+        "source tables",
     ),
     "api-models": (
         "API: encoders and fusion",
