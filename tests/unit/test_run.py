@@ -7,7 +7,7 @@ import huggingface_hub.constants
 import pandas as pd
 import pytest
 
-from empdis_utils import corpora, parameters, run
+from empdis_utils import corpora, inputs, parameters, run
 from empdis_utils.source import sha256
 from tests.unit.toy_house import GIVEN, WRITE, notebook
 
@@ -98,3 +98,46 @@ def test_a_profile_that_needs_media_and_weights_says_what_is_missing(monkeypatch
     assert "roberta-base is neither in the local Hugging Face cache nor" in str(refused.value)
     assert all(len(line) < 200 for line in lines)
     run.main(["check", "paper", "03_fusion"])  # asks for no encoder
+
+
+def test_a_kernel_that_dies_is_a_sentence_on_memory(house):
+    """As when the system, out of memory, ends it: no traceback, and what may be lowered."""
+    code = "block = bytearray(300 * 2**20)\nimport os, time\ntime.sleep(2)\nos.kill(os.getpid(), 9)"
+    notebook(parameters.NOTEBOOKS / "01_one.ipynb", GIVEN + "number = 1\nn_jobs = 2", code)
+    with pytest.raises(run.RunError) as failure:
+        run.run_chapter("demo", "01_one", house)
+    first, second, *rest = str(failure.value).splitlines()
+    assert first.startswith("demo 01_one (1 of 2): its kernel died. It held up to 0.")
+    assert float(first.split("up to ")[1].split()[0]) >= 0.3
+    assert "lower n_jobs (P=), run one chapter at a time (JOBS=1)" in second
+    assert not (house / "demo/01_one.ipynb").exists() and run.story(house / "demo") == {}
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(house):
+    house.mkdir()
+    (house / "demo").write_text("a file where the folder should be")
+    with pytest.raises(run.RunError, match=r"demo 01_one .*: .*(Not a directory|File exists)"):
+        run.run_chapter("demo", "01_one", house)
+
+
+def test_a_table_that_is_no_longer_made_does_not_stay(house):
+    """Else a later chapter would read what no run of today wrote."""
+    run.run_chapter("demo", "01_one", house)
+    more = 'Path(outputs_dir, "other.csv").write_text("1")'
+    notebook(parameters.NOTEBOOKS / "01_one.ipynb", GIVEN + "number = 1", WRITE, more)
+    run.run_chapter("demo", "01_one", house)
+    assert (house / "demo/artifacts/other.csv").exists()
+    notebook(parameters.NOTEBOOKS / "01_one.ipynb", GIVEN + "number = 1", WRITE)
+    run.run_chapter("demo", "01_one", house)
+    assert [p.name for p in (house / "demo/artifacts").iterdir()] == ["twice.csv"]
+
+
+def test_a_kill_between_table_and_record_is_seen(house, monkeypatch):
+    """The new table lies there, the record is the old one: the chapter counts as stale."""
+    run.run_chapter("demo", "01_one", house)
+    monkeypatch.setattr(run, "record", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run.run_chapter("demo", "01_one", house, overrides=["number=5"])
+    entry, now = run.story(house / "demo")["01_one"], inputs.of_chapter("demo", "01_one")
+    why = run.why_stale(house, "demo", "01_one", entry, now, [], inputs.Hashes())
+    assert why == ["twice.csv was changed by hand"]
