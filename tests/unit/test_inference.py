@@ -262,7 +262,7 @@ def test_share_of_independent_clips_equals_wilson():
 
 
 def test_share_where_recordings_are_exactly_alike_equals_wilson():
-    """Oracle: statsmodels. Nothing between recordings: no division by zero, a design effect of 1."""
+    """Oracle: statsmodels. Nothing between recordings: a design effect of 1, and no warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         found = inference.share_interval(np.tile([0, 1], 20), groups=np.repeat(range(10), 4))
