@@ -490,7 +490,8 @@ def share_interval(values, *, groups=None, level: float = 0.95) -> Interval:
     if max(between, single) <= 1e-15:
         effective = n**2 / (np.bincount(codes) ** 2).sum()
     else:
-        effective = estimate * (1 - estimate) / values.var() * n * min(1, single / between)
+        effective = estimate * (1 - estimate) / values.var() * n
+        effective *= single / max(between, single)
     if between > single * (1 + 1e-9):
         quantile = sps.t.ppf((1 + level) / 2, _freedom(apart[:, None])[0])
     low, high = _wilson(estimate, effective, quantile)

@@ -261,6 +261,15 @@ def test_share_of_independent_clips_equals_wilson():
         assert found.estimate == k / n and found.status == "ok"
 
 
+def test_share_where_recordings_are_exactly_alike_equals_wilson():
+    """Oracle: statsmodels. Nothing between recordings: a design effect of 1, and no warning."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = inference.share_interval(np.tile([0, 1], 20), groups=np.repeat(range(10), 4))
+    oracle = proportion_confint(20, 40, method="wilson")
+    assert (found.ci_low, found.ci_high) == pytest.approx(oracle, abs=1e-9)
+
+
 def test_share_counts_a_recording_of_equal_clips_once():
     """Oracle: one clip per recording; copies add nothing (Student's quantile is a little wider)."""
     hits = np.arange(20) < 13
