@@ -315,35 +315,3 @@ def mcnemar(correct_a, correct_b) -> pd.DataFrame:
 
 
 # --------------------------------------------------------------------------- old names, to go
-
-
-def __getattr__(name):
-    from empdis_utils import inference
-
-    if name == "bootstrap_ci":
-
-        def bootstrap_ci(values, statistic=None, *, groups=None, **how):
-            values = np.asarray(values, float)
-            if statistic in (None, np.mean):
-                found = inference.interval(values, groups=groups, **how)
-            else:
-                weighted = inference.of_rows(statistic, values)
-                found = inference.weighted_interval(weighted, len(values), groups=groups, **how)
-            return found.estimate, found.ci_low, found.ci_high
-
-        return bootstrap_ci
-    if name == "bootstrap_sums":
-
-        def bootstrap_sums(rows, *, groups=None, n_boot=2000, seed=42):
-            sums = inference.recording_sums(rows, groups)
-            return np.concatenate([w @ sums for w in inference.draws(len(sums), n_boot, seed)])
-
-        return bootstrap_sums
-    if name == "percentile_interval":
-        return lambda values, level=0.95: np.nanquantile(
-            values, [(1 - level) / 2, (1 + level) / 2], axis=0
-        )
-    moved = ("compare_groups", "hedges_g", "group_means", "permutation_test")
-    if name in moved:
-        return getattr(inference, name)
-    raise AttributeError(name)
