@@ -509,6 +509,18 @@ def lighten(site):
             path.write_text(text, encoding="utf-8")
 
 
+def drop_gone(rendered, staged):
+    """Remove pages whose source is no longer staged: Sphinx leaves them where they are."""
+    for source in inputs.files_in(rendered / "_sources"):
+        name = source.relative_to(rendered / "_sources")
+        if not (staged / name).exists():
+            source.unlink()
+            (rendered / name).with_suffix(".html").unlink(missing_ok=True)
+    for folder in sorted((p for p in rendered.rglob("*") if p.is_dir()), reverse=True):
+        if not any(folder.iterdir()):
+            folder.rmdir()
+
+
 def render(build, shown):
     """Stage the pages, render them, and put the whole site in place at once.
 
@@ -522,6 +534,7 @@ def render(build, shown):
     shutil.rmtree(rendered / "_static", ignore_errors=True)
     words = [str(out), "--path-output", str(build / "render"), "-W", "-n", "-q"]
     jupyter_book(*words, log=build / "sphinx.log")
+    drop_gone(rendered, out)
     new, old, site = build / "html.new", build / "html.old", build / "html"
     for folder in (new, old):
         shutil.rmtree(folder, ignore_errors=True)

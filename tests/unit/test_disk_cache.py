@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 import torch
@@ -175,19 +174,6 @@ def test_where_it_is(monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(OSError, match="cannot be made .*; name another with EMPDIS_CACHE"):
         DiskCache(tmp_path / "file" / "encoders")
-
-
-def test_make_clean_cache_empties_it_and_leaves_corpora(tmp_path):
-    DiskCache(tmp_path / "encoders").write("x", 1, entry(1))
-    (tmp_path / "empspeech").mkdir()
-    subprocess.run(
-        ["make", "clean-cache"],
-        cwd=Path(__file__).parents[2],
-        env={**os.environ, "EMPDIS_CACHE": str(tmp_path)},
-        check=True,
-        capture_output=True,
-    )
-    assert [path.name for path in tmp_path.iterdir()] == ["empspeech"]
 
 
 # Two processes and one folder

@@ -185,7 +185,7 @@ def test_votes_that_are_alike_are_supported_no_more_often_than_stated():
         row = placebo.gaps(drawn, "entropy", contrasts=contrast, groups=groups, n_boot=300).iloc[0]
         above += row["excess_low"] > 0
         naive += row["ci_low"] > 0
-    assert naive > 0.5 * runs
+    assert naive > 0.25 * runs  # without the placebo: many times the five that are stated
     assert above <= 0.05 * runs
 
 
