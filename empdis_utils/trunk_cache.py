@@ -26,6 +26,7 @@ from .source import code_of
 from .tail import Tail
 
 MODELS = ("torch", "transformers", "tokenizers")  # packages that run the encoders
+IN_MEMORY_BYTES = 128 * 2**20  # per encoder and process
 CLIPS_PER_TASK = {"text": 256, "audio": 32, "video": 32}
 
 
@@ -124,7 +125,8 @@ def cache_trunks(
         "classifier" (as released) or "all"; see `Tail`.
     directory : str or Path, optional
         Keep the activations there, one safetensors file per clip, instead of in memory. Existing
-        files are used. Memory then does not grow with the number of clips.
+        files are used. Memory then does not grow with the number of clips, beyond the first
+        `IN_MEMORY_BYTES`.
     limit_gb : float, optional
         Of the directory; see `disk_cache.DiskCache`.
     keys : sequence of str, optional
@@ -364,10 +366,17 @@ def _identity(name, model, processor, choices):
 
 
 class _OnDisk(Sequence):
-    """The clips of one encoder in a `DiskCache`; each is opened when it is asked for."""
+    """The clips of one encoder in a `DiskCache`; each is opened when it is asked for.
+
+    The first ones, as many as `IN_MEMORY_BYTES` hold, stay in memory: every epoch asks again.
+    """
 
     def __init__(self, disk, folder, keys):
         self.disk, self.folder, self.keys = disk, folder, list(keys)
+        self._clips, self._room = {}, IN_MEMORY_BYTES
+
+    def __reduce__(self):  # what is in memory does not travel to other processes
+        return _OnDisk, (self.disk, self.folder, self.keys)
 
     def __len__(self):
         return len(self.keys)
@@ -385,4 +394,11 @@ class _OnDisk(Sequence):
         return self.disk.length(self.folder, self.keys[i])
 
     def __getitem__(self, i):
-        return self.disk.read(self.folder, self.keys[i])[0]
+        if i in self._clips:
+            return self._clips[i]
+        clip = self.disk.read(self.folder, self.keys[i])[0]
+        size = sum(value.nbytes for value in clip.values())
+        if size <= self._room:
+            clip = {name: value.clone() for name, value in clip.items()}  # not a mapped file
+            self._clips[i], self._room = clip, self._room - size
+        return clip

@@ -1,6 +1,7 @@
 """Oracles: activations in memory, the clips' own bytes, and counts of what is read."""
 
 import json
+import pickle
 import shutil
 from functools import partial
 from pathlib import Path
@@ -173,6 +174,24 @@ def test_two_encoders_of_a_modality_read_each_clip_once(tmp_path):
         for i in range(4):
             assert torch.equal(both[name].clips[i]["hidden"], alone.clips[i]["hidden"])
         assert both[name].lengths.tolist() == alone.lengths.tolist()
+
+
+def test_clips_stay_in_memory_as_far_as_they_fit(tmp_path, monkeypatch):
+    """Each epoch asks for every clip again. Oracle: counts of reads, and the files' bytes."""
+    size = 4 * 64 * len(cached("roberta", SENTENCES[:1]).clips[0]["hidden"])
+    monkeypatch.setattr(trunk_cache, "IN_MEMORY_BYTES", size)
+    items = [SENTENCES[0], *SENTENCES[1:4]]
+    cache = cached("roberta", items, directory=tmp_path)
+    reads, original = [], cache.disk.read
+    monkeypatch.setattr(cache.disk, "read", lambda *of: reads.append(of[1]) or original(*of))
+    for _ in range(3):
+        for i, text in enumerate(items):
+            assert torch.equal(
+                cache.clips[i]["hidden"], original(cache.clips.folder, text)[0]["hidden"]
+            )
+    assert [reads.count(text) for text in items] == [1, 3, 3, 3]
+    monkeypatch.undo()
+    assert len(pickle.dumps(cache.clips)) < 2000, "memory does not travel"
 
 
 def test_the_same_words_run_once_and_keep_their_rows(tmp_path):
