@@ -39,8 +39,14 @@ class NotTestable(Exception):
 
 
 def fingerprint(claims) -> str:
-    """Eight digits of the SHA-256 of the rules: all that can change a verdict."""
+    """Eight digits of the SHA-256 of the rules: all that can change a verdict.
+
+    What a claim is called, and the figure that shows it, cannot.
+    """
     rules = [{k: v for k, v in c.items() if k not in ("statement", "source")} for c in claims]
+    for rule in rules:
+        tests = rule.get("tests", [])
+        rule["tests"] = [{k: v for k, v in test.items() if k != "figure"} for test in tests]
     return hashlib.sha256(json.dumps(rules, sort_keys=True).encode()).hexdigest()[:8]
 
 

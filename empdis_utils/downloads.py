@@ -32,7 +32,7 @@ def limited(address, file, _=None, *, most_bytes=None, most_s=None):
     ------
     DownloadRefused
         A limit is reached: the message says which.
-    requests.RequestException
+    OSError
         No connection, no answer for `SILENCE_S`, or an HTTP error.
     """
     most_bytes, most_s = most_bytes or MOST_BYTES, most_s or MOST_S
