@@ -189,8 +189,8 @@ def set_dates(jobs, runs):
             run.tables_mark(runs / job.run, job.chapter),
         )
         run.write_if_changed(file, job.text())
-        entry = (run.story(runs / job.run) or {}).get(job.chapter) or {}
-        run.write_if_changed(tables, json.dumps(entry.get("outputs", {}), sort_keys=True))
+        if not tables.exists():
+            run.write_if_changed(tables, "{}")
         os.utime(file, (JOB, JOB))
         os.utime(tables, (TABLES, TABLES))
         if page.exists():

@@ -68,13 +68,16 @@ def story(run_dir):
 
 
 def tables_of(runs, name):
-    """Hash of all tables that a chapter wrote (``RUN/CHAPTER``), as its run recorded them."""
+    """Hash of all tables that a chapter wrote (``RUN/CHAPTER``), as its run noted them."""
     run_name, chapter = name.split("/")
-    return inputs.digest(((story(runs / run_name) or {}).get(chapter) or {}).get("outputs", {}))
+    try:
+        return inputs.digest(json.loads(tables_mark(runs / run_name, chapter).read_text()))
+    except (OSError, ValueError):
+        return ""
 
 
 def tables_mark(run_dir, chapter):
-    """The file whose date tells Make when a chapter's tables last changed."""
+    """The file with the hashes of a chapter's tables; its date tells Make when they changed."""
     return run_dir / ".tables" / f"{chapter}.json"
 
 
@@ -91,12 +94,12 @@ def write_if_changed(path, content):
 
 def record(run_dir, chapter, entry):
     """Merge one chapter's entry into ``run_dir/provenance.json`` (locked: chapters run at once)."""
+    write_if_changed(tables_mark(run_dir, chapter), json.dumps(entry["outputs"], sort_keys=True))
     with open(run_dir / ".provenance.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         chapters = {**(story(run_dir) or {}), chapter: entry}
         text = json.dumps({"chapters": chapters}, indent=1, sort_keys=True) + "\n"
         write_if_changed(run_dir / "provenance.json", text)
-    write_if_changed(tables_mark(run_dir, chapter), json.dumps(entry["outputs"], sort_keys=True))
 
 
 def table_owners(run_dir, chapter):
