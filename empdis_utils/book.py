@@ -530,8 +530,8 @@ def render(build, shown):
     given = site_inputs(build, shown, hashes)
     out, rendered = build / "stage", build / "render" / "_build" / "html"
     stage(build / "runs", out, shown=shown, hashes=hashes)
-    # Scripts and styles are always copied anew, as what is gone must not stay. Sphinx copies them only
-    # when it writes a page: so the first page is always written.
+    # Scripts and styles are always copied anew, as what is gone must not stay. Sphinx copies them
+    # only when it writes a page: so the first page is always written.
     shutil.rmtree(rendered / "_static", ignore_errors=True)
     (rendered.parent / ".doctrees" / "index.doctree").unlink(missing_ok=True)
     words = [str(out), "--path-output", str(build / "render"), "-W", "-n", "-q"]

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from test_flow import copy, make  # noqa: F401
+from test_sequences import copy, make  # noqa: F401
 
 from empdis_utils import tables
 
