@@ -109,9 +109,9 @@ def _engine(function, size: int, n: int, n_boot, level, seed, noise=None) -> lis
         values = np.concatenate([block.reshape(len(block), -1) for block in blocks])
         return np.where(np.isfinite(values), values, np.nan)
 
-    if size == 0:
-        return [Interval(np.nan, np.nan, np.nan, n, 0, "undefined", "no clips")]
     estimate = evaluate([np.ones((1, size))])[0]
+    if size == 0:
+        return [Interval(np.nan, np.nan, np.nan, n, 0, "undefined", "no clips")] * len(estimate)
     none = np.full(len(estimate), np.nan)
     if size < MIN_RECORDINGS:
         few = [f"too few recordings (n={size})"] * len(estimate)

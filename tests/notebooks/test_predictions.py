@@ -24,7 +24,7 @@ def test_predictions_from_elsewhere_become_pages(copy, monkeypatch):  # noqa: F8
     monkeypatch.setenv("CSV", "")  # as a make around this one exports it
     monkeypatch.setenv("FUSION", "")
     study = ("study", "PROFILE=predictions")
-    assert "Which CSV?" in make(copy, *study, ok=False)
+    assert "which CSV?" in make(copy, *study, ok=False)
     frame = csv(copy / "my file.csv")
     said = make(copy, *study, "CSV=my file.csv", ok=False)
     assert "FUSION=NAME" in said and "both (given), face (given), voice (given)" in said

@@ -683,3 +683,13 @@ def test_group_means_equal_pandas_and_the_cluster_bootstrap():
         )
         assert (row["ci_low"], row["ci_high"]) == pytest.approx(found[1:3])
         assert row["recordings"] == recording[keep].nunique()
+
+
+def test_no_clips_at_all_give_a_row_for_each_column():
+    """As when a quadrant holds none of the clips that could be measured."""
+    nothing, nobody = np.empty((0, 3)), np.empty(0, dtype=bool)
+    for found in (
+        inference.intervals(nothing, groups=np.empty(0)),
+        inference.hedges_g(nothing, nobody, groups=np.empty(0)),
+    ):
+        assert len(found) == 3 and found["ci_low"].isna().all()
