@@ -232,7 +232,7 @@ def how_it_was_made(entry):
 
 
 def fill_in(cell, name):
-    """A cell with a run's name for ``__profile__`` in its prose and labels; outputs are data."""
+    """A cell with a run's name for the placeholder in its prose and labels; outputs are data."""
     apart = ("outputs",) if cell["cell_type"] == "code" else ()
     text = json.dumps({k: v for k, v in cell.items() if k not in apart})
     filled = json.loads(text.replace("__profile__", json.dumps(name)[1:-1]))

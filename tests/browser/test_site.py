@@ -8,7 +8,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from empdis_utils import explorer, tables
+from empdis_utils import claims, explorer, tables
 
 SERIOUS = {"serious", "critical"}
 PATIENCE = 300_000  # ms: a busy machine is no fault
@@ -260,10 +260,9 @@ def test_the_ledger_filters_and_can_be_taken_along(page, site, artifacts):
     assert rows.count() == here.query("verdict == 'supported'")["claim_id"].nunique()
     page.select_option("#ledger-verdict", "")
     page.fill("#ledger-word", "pitch")
-    assert (
-        rows.count()
-        == ledger["statement"].str.contains("pitch").groupby(ledger["claim_id"]).any().sum()
-    )
+    words = ("id", "statement", "source", "unit")
+    told = [" ".join(claim[word] for word in words).lower() for claim in claims.read()]
+    assert rows.count() == sum("pitch" in text for text in told) > 0
     with page.expect_download() as download:
         page.click("a[download='claims.json']")
     read = json.loads(download.value.path().read_text())
