@@ -254,6 +254,8 @@ def page(source, executed, entry, title, tables=(), repository=""):
     first = next(c for c in notebook["cells"] if c["cell_type"] == "markdown")
     heading, *rest = "".join(first["source"]).split("\n")
     note = ["", SYNTHETIC_NOTE] if entry["parameters"].get("corpus") == "fixture" else []
+    # The theme prints a page's title once with its escapes undone: no < may be in it.
+    title = title.translate(str.maketrans("<>", "‹›"))
     suffix = f" ({plain(title)})" if title else ""
     first["source"] = "\n".join([heading + suffix, *note, *rest])
     ends = {

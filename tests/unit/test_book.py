@@ -305,7 +305,8 @@ def test_a_users_text_is_shown_letter_by_letter(source, executed, entry, text, t
     shown = " ".join(text.split())
     heading = parser.render(cells[0]["source"].split("\n")[0])
     soup = BeautifulSoup(heading, "html.parser")
-    assert soup.get_text().strip() == f"Title ({shown})"
+    in_title = shown.replace("<", "‹").replace(">", "›")  # the theme would undo an escape
+    assert soup.get_text().strip() == f"Title ({in_title})"
     assert [tag.name for tag in soup.find_all(True)] == ["h1"]
     for cell in (cells[-3], cells[-1]):
         inner = "\n".join(cell["source"].split("\n")[1:-1])  # inside the dropdown
