@@ -179,13 +179,13 @@ def people(rng, *, alike, clips=160):
 def test_votes_that_are_alike_are_supported_no_more_often_than_stated():
     runs, above, naive = 100, 0, 0
     for k in range(runs):
-        single, both, y, groups = people(np.random.default_rng([30, k]), alike=True)
+        single, both, y, groups = people(np.random.default_rng([30, k]), alike=True, clips=320)
         drawn = placebo.votes(single, both, y, n_splits=3, seed=1000 + k).assign(modality="audio")
         contrast = {"both": placebo.CONTRASTS["red+green - blue+yellow"]}
         row = placebo.gaps(drawn, "entropy", contrasts=contrast, groups=groups, n_boot=300).iloc[0]
         above += row["excess_low"] > 0
         naive += row["ci_low"] > 0
-    assert naive > 0.25 * runs  # without the placebo: many times the five that are stated
+    assert naive > 0.5 * runs
     assert above <= 0.05 * runs
 
 
