@@ -73,11 +73,10 @@ class Job:
         return json.dumps({name: getattr(self, name) for name in names}, sort_keys=True) + "\n"
 
 
-def at_hand(profile):
-    """Whether what a profile measures is there without a download."""
-    chapters = read_profile(profile)["chapters"]
-    given = (inputs.of_chapter(profile, chapter) for chapter in chapters[:1])
-    return all(found.get("corpus") != "absent" for found in given)
+def at_hand(profile, hashes):
+    """Whether what a profile measures is there without a download: its first chapter reads it."""
+    first = read_profile(profile)["chapters"][0]
+    return inputs.of_chapter(profile, first, hashes=hashes).get("corpus") != "absent"
 
 
 def jobs_of(profile, name=None, overrides=(), own=False):
@@ -141,7 +140,7 @@ def book_jobs(runs, hashes, asked=()):
     for profile in asked or sorted(filter(places.get, places), key=places.get):
         given = given_csv(Asked(), runs) if profile == "predictions" else ()
         found = judge(jobs_of(profile, overrides=given), runs, hashes)
-        if not asked and not at_hand(profile):
+        if not asked and not at_hand(profile, hashes):
             done = run.story(runs / profile)
             if not done:
                 continue

@@ -1,4 +1,4 @@
-"""Oracle: jsonschema itself for what passes; words and fields by hand."""
+"""Oracle: the values by hand, and what each must be told; every default of the book passes."""
 
 import json
 
