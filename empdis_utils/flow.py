@@ -269,18 +269,11 @@ def make(jobs, runs, name, target="chapters", last=""):
         return
     path = runs / ".make" / f"{name}.mk"
     run.write_if_changed(path, makefile(jobs, runs, last))
-    words = [
-        "make",
-        "-f",
-        str(path),
-        "--no-print-directory",
-        "-r",
-        f"-j{os.environ.get('JOBS') or 2}",
-    ]
-    settings = {
-        k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")
-    }
-    done = subprocess.run([*words, target], env=settings)
+    words = ["make", "-f", str(path), "--no-print-directory", "-r"]
+    apart = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")  # of the make that called this command
+    settings = {name: value for name, value in os.environ.items() if name not in apart}
+    jobs_at_once = f"-j{os.environ.get('JOBS') or 2}"
+    done = subprocess.run([*words, jobs_at_once, target], env=settings)
     if done.returncode:
         sys.exit(done.returncode)
 
@@ -309,7 +302,7 @@ def study(asked, runs, hashes):
         raise RunError("P changes one chapter: say which, NB=04_quadrants")
     overrides = split(os.environ.get("P", ""))
     read_profile(name)
-    with locked(runs, name):
+    with locked(runs, *(profiles() if name == "book" else [name])):
         if name == "book":
             jobs, _, _ = book_jobs(runs, hashes, asked.profiles.split())
         else:
@@ -317,9 +310,7 @@ def study(asked, runs, hashes):
         own = [job for job in jobs if job.run == name]
         wanted = [job for job in own if job.chapter == asked.nb] if asked.nb else own
         if asked.nb and not wanted:
-            chapter_parameters(
-                name, asked.nb
-            )  # no such chapter, or one that the profile leaves out
+            chapter_parameters(name, asked.nb)  # refuses a chapter that is nowhere
             wanted = [Job(name, asked.nb, name)]
             jobs = [*jobs, *wanted]
         jobs, last = needed(jobs, wanted), wanted[-1]
@@ -405,7 +396,7 @@ def book(asked, runs, hashes, only_say=False):
     from . import book as pages
 
     build = runs.parent
-    with locked(runs, "book", *profiles()):
+    with locked(runs, *profiles()):
         jobs, notes, shown = book_jobs(runs, hashes, asked.profiles.split())
         for note in notes:
             print(f"[book] {note}")
