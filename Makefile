@@ -1,5 +1,5 @@
 # The entry: one line for each thing a person asks for. `make help` lists them.
-# What must run is planned by empdis_utils.flow, from content; Make runs the plan (_build/runs/.make).
+# What must run is planned by empdis_utils.press.flow, from content; Make runs the plan (_build/runs/.make).
 SHELL := /bin/bash
 .DELETE_ON_ERROR:
 .SUFFIXES:
@@ -18,7 +18,7 @@ EMPDIS_DASK := $(or $(DASK),$(EMPDIS_DASK))
 SAID := PROFILE PROFILES NB P CSV FUSION PORT ANNOTATIONS SLEEP EMPDIS_DATA EMPDIS_CACHE BROWSER REPO
 $(foreach word,$(SAID),$(eval override $(word) := $$(value $(word))))
 export BUILD JOBS EMPDIS_DASK $(SAID)
-FLOW = @$(PY) -m empdis_utils.flow
+FLOW = @$(PY) -m empdis_utils.press.flow
 
 .PHONY: help env book status pdf test study annotate audit data clips course lint bench clean clean-cache lock
 
@@ -69,16 +69,16 @@ annotate: $(ENV)  ## Judge clips in the browser of this computer: [PROFILE=fixtu
 	$(FLOW) annotate
 
 pdf: book  ## The whole book as one PDF, _build/book.pdf (needs Chromium or Chrome)
-	@$(PY) -m empdis_utils.book pdf --build "$$BUILD"
+	@$(PY) -m empdis_utils.press.pages pdf --build "$$BUILD"
 
 data: $(ENV)  ## Download the real corpora into the cache, checked by SHA-256
-	@$(PY) -m empdis_utils.corpora empspeech mosi cremad
+	@$(PY) -m empdis_utils.data.corpora empspeech mosi cremad
 
 clips: $(ENV)  ## Fetch EMPSPEECH's clips from YouTube: AGREE=yes [SLEEP=10] [AGAIN=yes] (book/rerun.md)
-	@$(PY) -m empdis_utils.clips $(if $(filter yes,$(AGREE)),--agree) $${SLEEP:+--sleep "$$SLEEP"} $(if $(filter yes,$(AGAIN)),--again)
+	@$(PY) -m empdis_utils.data.youtube $(if $(filter yes,$(AGREE)),--agree) $${SLEEP:+--sleep "$$SLEEP"} $(if $(filter yes,$(AGAIN)),--again)
 
 course: $(ENV)  ## Put the exercises of the course into my-exercises (work that is there is kept)
-	@$(PY) -m empdis_utils.course my-exercises
+	@$(PY) -m empdis_utils.press.course my-exercises
 	@echo "open them: $(PY) -m jupyterlab my-exercises"
 
 # ---- checks ----------------------------------------------------------------------------------

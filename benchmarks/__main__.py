@@ -5,7 +5,8 @@ import sys
 import time
 from pathlib import Path
 
-from empdis_utils import places, run
+from empdis_utils import places
+from empdis_utils.press import run
 
 HERE = Path(__file__).parent
 PARTS = ("bench_flow", "bench_stats", "bench_features", "bench_encoders")

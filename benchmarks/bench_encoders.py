@@ -43,8 +43,10 @@ import soundfile  # noqa: E402
 import torch  # noqa: E402
 import transformers  # noqa: E402
 
-from empdis_utils import corpora, encoders, finetune, media, splits, trunk_cache  # noqa: E402
-from empdis_utils.tail import Tail  # noqa: E402
+from empdis_utils.data import corpora, media, splits  # noqa: E402
+from empdis_utils.models import cache as trunk_cache  # noqa: E402
+from empdis_utils.models import encoders, finetune  # noqa: E402
+from empdis_utils.models.trunk import Tail  # noqa: E402
 
 CHECKPOINTS = Path(__file__).parents[1] / "tests" / "fixture" / "checkpoints"
 EPOCHS, SEEDS, BATCH = 15, 5, 8

@@ -23,7 +23,7 @@ import parselmouth
 import soundfile
 from parselmouth.praat import call
 
-from empdis_utils import acoustics, faces
+from empdis_utils.features import acoustics, faces
 
 FIXTURE = Path(__file__).parents[1] / "tests" / "fixture" / "corpus" / "video"
 SETTINGS = acoustics.PraatSettings()

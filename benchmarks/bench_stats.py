@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats as sps
 
-from empdis_utils import inference, stats
+from empdis_utils.measures import alignment, inference
 
 N_FEATURES = 13
 
@@ -30,7 +30,7 @@ def synthetic(n: int, n_recordings: int, seed: int = 42):
 
 
 def ours(features, quadrant, recording, n_perm):
-    for one, two in stats.CONTRASTS:
+    for one, two in alignment.CONTRASTS:
         keep = np.isin(quadrant, [one, two])
         inference.permutation_test(
             features[keep], quadrant[keep] == one, groups=recording[keep], n_perm=n_perm
@@ -41,7 +41,7 @@ def scipy_per_feature(features, quadrant, recording, n_perm):
     def difference(a, b, axis):
         return a.mean(axis=axis) - b.mean(axis=axis)
 
-    for one, two in stats.CONTRASTS:
+    for one, two in alignment.CONTRASTS:
         for name in features:
             value = features[name].to_numpy()
             pair = value[quadrant == one], value[quadrant == two]
@@ -89,7 +89,7 @@ def main() -> None:
     arguments = parser.parse_args()
     sizes = [(307, 42), (2199, 93)] if arguments.large else [(307, 42)]
     rows = [measure(n, g, arguments.permutations) for n, g in sizes]
-    print(f"{N_FEATURES} synthetic features x {len(stats.CONTRASTS)} contrasts, one process")
+    print(f"{N_FEATURES} synthetic features x {len(alignment.CONTRASTS)} contrasts, one process")
     print(pd.DataFrame(rows).to_string(index=False, float_format="%.3f"))
 
 

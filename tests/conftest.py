@@ -24,7 +24,7 @@ def machine():
     """Lines on what arithmetic runs here: a red run elsewhere can be understood from its log."""
     import threadpoolctl
 
-    from empdis_utils.run import hardware
+    from empdis_utils.press.run import hardware
 
     pools = [
         f"{pool['internal_api']} {pool.get('version')} ({pool.get('architecture', '-')}, "

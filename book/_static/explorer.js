@@ -1,4 +1,4 @@
-// The quadrant explorer of chapter 04, without a kernel. Counts as empdis_utils/explorer.py does.
+// The quadrant explorer of chapter 04, without a kernel. Counts as empdis_utils/show/explorer.py does.
 (function () {
   "use strict";
   const QUADRANTS = ["blue", "red", "green", "yellow"];

@@ -25,9 +25,12 @@ import psutil
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from empdis_utils import annotate, corpora, places, tables
-from empdis_utils.annotation_files import read_annotations
-from empdis_utils.annotation_sample import annotation_order
+from empdis_utils import places
+from empdis_utils.data import corpora, tables
+from empdis_utils.people import session
+from empdis_utils.people.files import read_annotations
+from empdis_utils.people.sampling import annotation_order
+from empdis_utils.press import annotating
 
 ROOT = places.ROOT
 KEYS = {"empathetic": ("1", "e"), "neutral": ("2", "n")}
@@ -46,11 +49,18 @@ def sample():
 def server(tmp_path_factory, sample):
     """`make annotate` without make: the page on a free port of this computer."""
     home = tmp_path_factory.mktemp("annotate")
-    tables.write(sample, home / "runs" / "fixture" / "artifacts", annotate.SAMPLE)
+    tables.write(sample, home / "runs" / "fixture" / "artifacts", annotating.SAMPLE)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "empdis_utils.annotate", "fixture", "--runs", home / "runs"]
+    command = [
+        sys.executable,
+        "-m",
+        "empdis_utils.people.session",
+        "fixture",
+        "--runs",
+        home / "runs",
+    ]
     command += ["--to", home / "answers", "--port", str(port)]
     log = open(home / "log", "w")
     process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT)
@@ -127,7 +137,7 @@ class Annotator:
         tracks = {tag: streams(e) for tag, e in (("video", video), ("audio", audio)) if e}
         self.seen.append((full, bool(words), tracks))
         on_screen = time.monotonic() - self.since
-        self.page.wait_for_timeout(1000 * max(0, annotate.TOO_SOON_S + 0.05 - on_screen))
+        self.page.wait_for_timeout(1000 * max(0, session.TOO_SOON_S + 0.05 - on_screen))
         judgment = self.random.choice(["neutral", "empathetic"])
         if keep:
             self.given.append(judgment)
@@ -242,7 +252,7 @@ def test_pages_are_accessible_and_fit_a_narrow_window(drive):
 
 
 def test_the_same_pseudonym_in_two_windows_never_judges_twice(browser, server, sample):
-    max_file = annotate.JudgmentLog(server.folder / "max.csv", sample)
+    max_file = session.JudgmentLog(server.folder / "max.csv", sample)
     clip = annotation_order(sample, "max", 42).iloc[0]
     max_file.append(dict(annotator="max", clip_id=clip["clip_id"], modality=clip["modality"],
                          round=1, judgment="neutral", shown=clip["modality"],

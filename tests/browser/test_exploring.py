@@ -5,8 +5,10 @@ import pandas as pd
 import pytest
 from plotly.offline import get_plotlyjs
 
-from empdis_utils import disagreement, explorer, tables
+from empdis_utils.data import tables
+from empdis_utils.measures import disagreement
 from empdis_utils.places import ROOT
+from empdis_utils.show import explorer
 
 LINK = '<a href="https://example.org">video</a>'
 FORMULA = r"$\href{javascript:alert(1)}{x}$ & \(y\)  z"

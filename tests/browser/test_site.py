@@ -8,7 +8,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from empdis_utils import claims, explorer, tables
+from empdis_utils.data import tables
+from empdis_utils.paper import claims
+from empdis_utils.show import explorer
 
 SERIOUS = {"serious", "critical"}
 PATIENCE = 300_000  # ms: a busy machine is no fault

@@ -10,7 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from empdis_utils import corpora, fusion, parameters, tables, textual
+from empdis_utils.data import corpora, tables
+from empdis_utils.features import textual
+from empdis_utils.models import fusion
+from empdis_utils.press import parameters
 
 
 def cells(chapter, *marks):

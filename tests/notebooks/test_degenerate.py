@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from empdis_utils import run, tables
+from empdis_utils.data import tables
+from empdis_utils.press import run
 
 CLASSES = np.arange(24) % 2
 

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score, cohen_kappa_score, roc_auc_score
 
-from empdis_utils import corpora, parameters, source, tables
+from empdis_utils.data import corpora, hashes, tables
+from empdis_utils.press import parameters
 
 MODALITIES = ("text", "audio", "video")
 
@@ -33,7 +34,7 @@ def test_provenance_hashes_are_those_of_the_tables(artifacts):
     story = json.loads((artifacts.parent / "provenance.json").read_text())["chapters"]
     for entry in story.values():
         for name, digest in entry["outputs"].items():
-            assert source.sha256(artifacts / name) == digest
+            assert hashes.sha256(artifacts / name) == digest
 
 
 def test_01_manifest_and_shared_recordings(read):

@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 import standins
 
-from empdis_utils import parameters, run, tables
+from empdis_utils.data import tables
+from empdis_utils.press import parameters, run
 from tests.conftest import ROOT
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*differs from the published file:UserWarning")

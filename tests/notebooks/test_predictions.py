@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from test_sequences import copy, make  # noqa: F401
 
-from empdis_utils import tables
+from empdis_utils.data import tables
 
 
 def csv(path, seed=0):

@@ -11,7 +11,8 @@ import pytest
 import standins
 from sklearn.metrics import accuracy_score
 
-from empdis_utils import parameters, run, tables
+from empdis_utils.data import tables
+from empdis_utils.press import parameters, run
 
 # The stand-ins are not the published files, and the loaders rightly say so.
 pytestmark = pytest.mark.filterwarnings("ignore:.*differs from the published file:UserWarning")

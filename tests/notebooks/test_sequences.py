@@ -21,8 +21,8 @@ import standins
 import yaml
 from bs4 import BeautifulSoup
 
-from empdis_utils import tables
-from empdis_utils.inputs import LOCKS
+from empdis_utils.data import tables
+from empdis_utils.press.inputs import LOCKS
 from tests.conftest import ROOT
 from tests.unit.toy_house import GIVEN, notebook
 
@@ -30,7 +30,7 @@ SETTINGS = ("Makefile", "pyproject.toml", "_config.yml", "CONTRIBUTING.md", *LOC
 
 COUNT = """from pathlib import Path
 import pandas as pd
-from empdis_utils import corpora
+from empdis_utils.data import corpora
 n = len(corpora.load(corpus).manifest)
 Path(outputs_dir).mkdir(parents=True, exist_ok=True)
 pd.DataFrame({"n": [n]}).to_parquet(Path(outputs_dir, "count.parquet"))

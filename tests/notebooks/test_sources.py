@@ -6,7 +6,7 @@ import re
 import pytest
 import yaml
 
-from empdis_utils import parameters
+from empdis_utils.press import parameters
 
 NOTEBOOKS = sorted(parameters.NOTEBOOKS.glob("*.ipynb"))  # the chapters
 SERVED = sorted(parameters.NOTEBOOKS.glob("*/*.ipynb"))  # no chapters: papermill never runs them

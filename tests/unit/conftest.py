@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from empdis_utils import corpora, source
+from empdis_utils.data import corpora, hashes
 from tests.unit.toy_house import house  # noqa: F401 - pytest finds it here
 
 
@@ -14,9 +14,9 @@ def edited(monkeypatch):
 
     def edit(module, old, new):
         file = Path(module.__file__)
-        text = source.SOURCES[file].decode()
+        text = hashes.SOURCES[file].decode()
         assert old in text
-        monkeypatch.setitem(source.SOURCES, file, text.replace(old, new).encode())
+        monkeypatch.setitem(hashes.SOURCES, file, text.replace(old, new).encode())
 
     return edit
 

@@ -19,10 +19,11 @@ import pandas as pd
 import pytest
 import soundfile
 
-from empdis_utils import acoustics, faces, playable
-from empdis_utils.annotation_files import read_annotations
-from empdis_utils.corpora import CorpusError, read_manifest, read_predictions
-from empdis_utils.media import BadMediaError, load_audio, load_frames
+from empdis_utils.data import playable
+from empdis_utils.data.corpora import CorpusError, read_manifest, read_predictions
+from empdis_utils.data.media import BadMediaError, load_audio, load_frames
+from empdis_utils.features import acoustics, faces
+from empdis_utils.people.files import read_annotations
 
 BROKEN = Path(__file__).parents[1] / "fixture" / "broken"
 EXPECTED = pd.read_csv(BROKEN / "expected.csv", keep_default_na=False)
@@ -288,7 +289,8 @@ def test_annotations(row, place):
 MEMORY = """
 import resource, sys
 from pathlib import Path
-from empdis_utils import acoustics, media, playable
+from empdis_utils.features import acoustics
+from empdis_utils.data import media, playable
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 path = Path(sys.argv[1])
 media.load_audio(path), media.load_frames(path)

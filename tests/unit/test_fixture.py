@@ -22,7 +22,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from empdis_utils.corpora import load_fixture
+from empdis_utils.data.corpora import load_fixture
 
 FIXTURE = Path(__file__).parents[1] / "fixture"
 CORPUS = FIXTURE / "corpus"

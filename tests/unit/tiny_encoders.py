@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from empdis_utils import encoders, trunk_cache
+from empdis_utils.models import cache, encoders
 
 CHECKPOINTS = Path(__file__).parents[1] / "fixture" / "checkpoints"
 SIX = ("roberta", "deberta", "hubert", "wav2vec2", "videomae", "timesformer")
@@ -36,4 +36,4 @@ def cached(name, items=None, model=None, **how):
     if model is None:
         model = shaken(name)
     items = clips(encoders.ENCODERS[name].modality) if items is None else items
-    return trunk_cache.cache_trunk(name, *model, items, progress=False, **how)
+    return cache.cache_trunk(name, *model, items, progress=False, **how)

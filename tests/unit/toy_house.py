@@ -3,7 +3,7 @@
 import nbformat
 import pytest
 
-from empdis_utils import parameters
+from empdis_utils.press import parameters
 
 GIVEN = 'profile = "demo"\ninputs_dir = ""\noutputs_dir = ""\n'
 

@@ -10,8 +10,9 @@
 import numpy as np
 import pandas as pd
 
-from empdis_utils import corpora, inference, splits
-from empdis_utils.course import check
+from empdis_utils.data import corpora, splits
+from empdis_utils.measures import inference
+from empdis_utils.press.course import check
 
 manifest = corpora.load_fixture().manifest
 

@@ -15,8 +15,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, KFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 
-from empdis_utils import corpora, splits, stats
-from empdis_utils.course import check
+from empdis_utils.data import corpora, splits
+from empdis_utils.measures import scores
+from empdis_utils.press.course import check
 
 manifest = corpora.load_fixture().manifest
 model = make_pipeline(TfidfVectorizer(token_pattern=r"\w+"), LogisticRegression(C=10))
@@ -161,7 +162,7 @@ def check(p_same):
     assert np.isclose(p_same(a, a), 1), "models that never differ give no evidence: p is 1"
     assert np.isclose(p_same(a, b), p_same(b, a)), "swapping the models must not change p"
     c = rng.random(154) < 0.7
-    want = stats.mcnemar(a, c)["p"].iloc[0]
+    want = scores.mcnemar(a, c)["p"].iloc[0]
     assert np.isclose(p_same(a, c), want), "two other models come out differently in the book"
 
 

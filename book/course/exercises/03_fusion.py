@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import cross_val_score
 from sklearn.tree import DecisionTreeClassifier
 
-from empdis_utils.course import check
+from empdis_utils.press.course import check
 
 # %% [markdown]
 # ## 1. The simplest fusion (routine)

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy.special import expit
 
-from empdis_utils import disagreement
-from empdis_utils.course import check
+from empdis_utils.measures import disagreement
+from empdis_utils.press.course import check
 
 
 def retrain(lean, n_seeds=5, noise=1.0, seed=42):

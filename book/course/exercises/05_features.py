@@ -12,8 +12,9 @@ import pandas as pd
 from scipy import stats as scipy_stats
 from statsmodels.stats.multitest import multipletests
 
-from empdis_utils import corpora, inference
-from empdis_utils.course import check
+from empdis_utils.data import corpora
+from empdis_utils.measures import inference
+from empdis_utils.press.course import check
 
 data = corpora.load_fixture()
 faces = pd.read_csv(data.root / "face_features.csv", dtype={"clip_id": str}).set_index("clip_id")

@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from empdis_utils import uncertainty
-from empdis_utils.course import check
+from empdis_utils.measures import uncertainty
+from empdis_utils.press.course import check
 
 # %% [markdown]
 # ## 1. Entropy (routine)

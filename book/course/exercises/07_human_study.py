@@ -10,8 +10,9 @@
 import numpy as np
 import pandas as pd
 
-from empdis_utils import agreement, corpora
-from empdis_utils.course import check
+from empdis_utils.data import corpora
+from empdis_utils.measures import agreement
+from empdis_utils.press.course import check
 
 manifest = corpora.load_fixture().manifest
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import optimize
 from scipy import stats as scipy_stats
 
-from empdis_utils.course import check
+from empdis_utils.press.course import check
 
 # The paper's Table 2: rates of disagreement between pairs of models.
 TABLE_2 = [0.338, 0.318, 0.253, 0.214, 0.383, 0.331]

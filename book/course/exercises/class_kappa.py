@@ -10,10 +10,11 @@
 # %%
 import pandas as pd
 
-from empdis_utils import agreement, corpora
-from empdis_utils.annotation_files import read_annotations
-from empdis_utils.run import ROOT
-from empdis_utils.simulated_annotators import simulate_pair
+from empdis_utils.data import corpora
+from empdis_utils.measures import agreement
+from empdis_utils.people.files import read_annotations
+from empdis_utils.people.simulated import simulate_pair
+from empdis_utils.press.run import ROOT
 
 folder = ROOT / "annotations" / "fixture"  # one CSV per annotator
 n_boot = 1000  # bootstrap resamples of whole recordings

@@ -1,0 +1,4 @@
+"""What would show without the effect.
+
+Placebos, data of known truth, coverage of the intervals, and every other path of analysis.
+"""

@@ -1,0 +1,324 @@
+"""The tables that chapters hand to each other: parquet files, checked on the way in and out.
+
+The schemas are the contract between chapters. A chapter writes with `write`, the next one reads
+with `read`; both refuse a table that breaks its schema and list every bad row.
+"""
+
+import errno
+import os
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import pandas as pd
+import pandera.pandas as pa
+import pyarrow
+from pandera.errors import SchemaErrors
+
+QUADRANTS = ("blue", "red", "green", "yellow")
+MODALITIES = ("text", "audio", "video")
+WRITE_ADVICE = {
+    errno.ENOSPC: "make room and run the chapter again",
+    errno.EDQUOT: "make room and run the chapter again",
+    errno.EACCES: "give yourself write access to the folder",
+    errno.EROFS: "choose a folder that can be written",
+}
+
+
+def _col(dtype, *checks, nullable=False, required=True):
+    return pa.Column(dtype, checks=list(checks), nullable=nullable, coerce=True, required=required)
+
+
+_share = pa.Check.in_range(0, 1)
+_number = dict(nullable=True)
+
+_PREDICTIONS = {
+    "clip_id": _col(str),
+    "inputs": _col(str),
+    "source": _col(str, pa.Check.isin(["finetuned", "fusion", "given"])),
+    "seed": _col(int),
+    "fold": _col(int),
+    "split": _col(str),
+    "y": _col(int),
+    "p": _col(float, _share),
+}
+_ONE_PREDICTION = ["clip_id", "inputs", "source", "seed"]
+
+SCHEMAS = {
+    "manifest": pa.DataFrameSchema(
+        {
+            "clip_id": _col(str),
+            "dialog_id": _col(str),
+            "start_s": _col(float, **_number),
+            "end_s": _col(float, **_number),
+            "transcript": _col(str, nullable=True),
+            "n_tokens": _col("Int64", pa.Check.ge(0), nullable=True),
+            "label": _col(str),
+            "y": _col(int, pa.Check.ge(0)),
+            "split": _col(str),
+            "audio_path": _col(str, nullable=True),
+            "video_path": _col(str, nullable=True),
+        },
+        unique=["clip_id"],
+    ),
+    "predictions": pa.DataFrameSchema(_PREDICTIONS, unique=_ONE_PREDICTION),
+    "predictions_finetuned": pa.DataFrameSchema(
+        {"encoder": _col(str), **_PREDICTIONS}, unique=["encoder", *_ONE_PREDICTION]
+    ),
+    # a clip has one validation row for each fold that drew it
+    "predictions_validation": pa.DataFrameSchema(_PREDICTIONS, unique=[*_ONE_PREDICTION, "fold"]),
+    "gates": pa.DataFrameSchema(
+        {
+            "clip_id": _col(str),
+            "seed": _col(int),
+            "modality": _col(str),
+            "gate": _col(float, _share, nullable=True),  # a missing modality has none
+            "attention": _col(float, _share),
+        },
+        unique=["clip_id", "seed", "modality"],
+    ),
+    "quadrants": pa.DataFrameSchema(
+        {
+            "clip_id": _col(str),
+            "modality": _col(str),
+            "seed": _col(str),
+            "conf_unimodal": _col(float, _share),
+            "conf_fusion": _col(float, _share),
+            "quadrant": _col(str, pa.Check.isin(QUADRANTS)),
+            **{f"membership_{q}": _col(float, _share) for q in QUADRANTS},
+        },
+        unique=["clip_id", "modality", "seed"],
+    ),
+    "audio_features": pa.DataFrameSchema(
+        {"clip_id": _col(str), "status": _col(str), "reason": _col(str)}, unique=["clip_id"]
+    ),
+    "face_features": pa.DataFrameSchema(
+        {"clip_id": _col(str), "status": _col(str), "reason": _col(str)}, unique=["clip_id"]
+    ),
+    "feature_tests": pa.DataFrameSchema(
+        {
+            "family": _col(str),
+            "feature": _col(str),
+            "contrast": _col(str),
+            "n_1": _col(int),
+            "n_2": _col(int),
+            **{
+                name: _col(float, **_number)
+                for name in (
+                    *("mean_1", "mean_2", "t", "df", "p", "p_holm", "p_bh"),
+                    *("hedges_g", "ci_low", "ci_high", "p_permutation"),
+                )
+            },
+        },
+        unique=["family", "feature", "contrast"],
+    ),
+    "entropy": pa.DataFrameSchema(
+        {
+            "clip_id": _col(str),
+            "modality": _col(str),
+            "quadrant": _col(str, pa.Check.isin(QUADRANTS)),
+            "entropy": _col(float, pa.Check.ge(0)),
+        },
+        unique=["clip_id", "modality"],
+    ),
+    "annotations": pa.DataFrameSchema(
+        {
+            "annotator": _col(str),
+            "clip_id": _col(str),
+            "modality": _col(str),
+            "round": _col(int, pa.Check.isin([1, 2])),
+            "judgment": _col(str),
+            "shown": _col(str),
+            "at": _col(str),
+            "seconds": pa.Column(float, pa.Check.ge(0), nullable=True, required=False),
+        },
+        unique=["annotator", "clip_id", "modality", "round"],
+    ),
+    "claims": pa.DataFrameSchema(
+        {
+            **{name: _col(str) for name in ("claim_id", "statement", "paper_value", "profile")},
+            **{name: _col(float, **_number) for name in ("run_value", "ci_low", "ci_high")},
+            "verdict": _col(
+                str,
+                pa.Check.isin(
+                    ["supported", "contradicted", "mixed", "not diagnostic"]
+                    + ["too little data", "not testable"]
+                ),
+            ),
+        },
+        unique=["claim_id", "profile"],
+    ),
+    "kappa": pa.DataFrameSchema(
+        {
+            "modality": _col(str),
+            "quadrant": _col(str),
+            "round": _col(int, nullable=False),
+            "subset": _col(str),
+            "n": _col(int, pa.Check.ge(0)),
+            "kappa": _col(float, **_number),
+            "ci_low": _col(float, **_number),
+            "ci_high": _col(float, **_number),
+            "alpha": _col(float, **_number),
+        },
+    ),
+}
+
+
+def check(frame, name):
+    """Return `frame` with the column types of table `name`.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        Any row order; extra columns are kept.
+    name : str
+        A table of DESIGN's contract. Names without a schema (``embeddings/…``, a chapter's own
+        tables) pass unchanged.
+
+    Raises
+    ------
+    ValueError
+        Lists every column, row and value that breaks the schema.
+    """
+    schema = SCHEMAS.get(name)
+    if schema is None:
+        return frame
+    try:
+        return schema.validate(frame.reset_index(drop=True), lazy=True)
+    except SchemaErrors as error:
+        cases = error.failure_cases[["column", "check", "failure_case", "index"]]
+        raise ValueError(f"table '{name}' breaks its contract:\n{cases.to_string()}") from None
+
+
+def write(frame, directory, name):
+    """Check `frame` and write it to ``directory/name.parquet``. Returns the path.
+
+    Written aside, then renamed: a table is whole or not there.
+
+    Raises
+    ------
+    OSError
+        Says which table, where, and what is in the way: a full disk, a folder without write access.
+    """
+    path = Path(directory) / f"{name}.parquet"
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    frame = check(frame, name)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        frame.to_parquet(aside, index=False)
+        os.replace(aside, path)
+    except OSError as error:
+        what = WRITE_ADVICE.get(error.errno, "is the folder there, and can it be written?")
+        told = f"table '{name}' was not written to {directory} ({error.strerror or error}): {what}"
+        raise OSError(error.errno, told) from error
+    finally:
+        with suppress(OSError):
+            aside.unlink(missing_ok=True)
+    return path
+
+
+def read(directory, name):
+    """Read and check ``directory/name.parquet``.
+
+    Raises
+    ------
+    FileNotFoundError
+        Says which table is missing and where, when the chapter that writes it has not run.
+    ValueError
+        A file that is no whole Parquet table, or too little memory to read it.
+    """
+    path = Path(directory) / f"{name}.parquet"
+    if not path.exists():
+        there = sorted(p.stem for p in Path(directory).glob("**/*.parquet"))
+        raise FileNotFoundError(
+            f"no table '{name}' in {directory}: run the chapter that writes it first "
+            f"(tables there: {', '.join(there) or 'none'})"
+        )
+    try:
+        frame = pd.read_parquet(path)
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise ValueError(
+            f"table '{name}' in {directory} cannot be read: delete {path} and run the chapter that "
+            f"writes it again ({error})"
+        ) from error
+    except MemoryError as error:
+        raise ValueError(
+            f"table '{name}' in {directory}: not enough memory to read "
+            f"{path.stat().st_size / 2**20:,.0f} MB; close other programs"
+        ) from error
+    return check(frame, name)
+
+
+def read_embeddings(directory, encoder, seeds, folds):
+    """The embeddings that chapter 02 kept of one encoder, by seed.
+
+    Parameters
+    ----------
+    directory : path
+    encoder : str
+        As chapter 02 calls it.
+    seeds, folds : sequence of int
+        All seeds that are needed, and exactly the folds.
+
+    Returns
+    -------
+    dict of int to DataFrame
+        Columns e000, e001, …, clip_id, fold; one row per clip and fold.
+
+    Raises
+    ------
+    ValueError
+        Says which encoders, seeds or folds there are instead, and what to change.
+    """
+    folder = Path(directory) / "embeddings"
+    there = sorted(path.stem.rpartition("-seed") for path in folder.glob("*-seed*.parquet"))
+    made = [int(seed) for name, _, seed in there if name == encoder]
+    if not made:
+        names = ", ".join(sorted({name for name, _, _ in there})) or "none"
+        raise ValueError(
+            f"chapter 02 kept no embeddings of {encoder} in {folder}; it kept: {names}. "
+            "Name one of these, or add the encoder to the profile's 02_unimodal."
+        )
+    if lacking := sorted(set(seeds) - set(made)):
+        raise ValueError(
+            f"chapter 02 trained {encoder} with seeds {made}; seeds {lacking} are asked for, too. "
+            "Give both chapters the same seed and n_seeds in the profile."
+        )
+    found = {seed: read(directory, f"embeddings/{encoder}-seed{seed}") for seed in seeds}
+    for seed, frame in found.items():
+        kept = sorted(frame["fold"].unique().tolist())
+        if kept != sorted(folds):  # other folds, even fewer, were trained on other clips
+            raise ValueError(
+                f"chapter 02 kept folds {kept} of {encoder} (seed {seed}); folds {sorted(folds)} "
+                "are asked for. Give both chapters the same n_folds and protocol (of several "
+                "protocols in 02_unimodal, the first one counts)."
+            )
+    return found
+
+
+def in_order(modalities: Sequence[str]) -> tuple[str, ...]:
+    """Modalities once each, in the book's order; others after them, by name."""
+    return tuple(
+        sorted(
+            dict.fromkeys(modalities),
+            key=lambda m: (MODALITIES.index(m) if m in MODALITIES else len(MODALITIES), m),
+        )
+    )
+
+
+def inputs_name(modalities: Sequence[str]) -> str:
+    """Join modality names in the book's order: ``text+audio+video``, then any others.
+
+    Parameters
+    ----------
+    modalities : sequence of str
+        The empty sequence gives ``"none"``.
+
+    Returns
+    -------
+    str
+    """
+    bad = [m for m in modalities if "+" in m or m in ("", "none")]
+    if bad:
+        raise ValueError(f"modality name {bad[0]!r} is reserved: rename it without '+'.")
+    return "+".join(in_order(modalities)) or "none"

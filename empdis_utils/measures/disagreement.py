@@ -1,0 +1,740 @@
+"""Where models disagree: pairwise rates, quadrants, and what another seed alone would flip.
+
+Every function takes the `predictions` table: one row per clip, model and seed, with columns
+clip_id, inputs, source, seed, y and p (P of class 1). More than two classes: `p_0` … `p_{k-1}`
+in place of `p`. Other columns are left aside.
+
+A tie is never right: confidence in the correct label must exceed the threshold (two classes) or
+every other class (more classes).
+"""
+
+from __future__ import annotations
+
+from itertools import combinations, permutations
+
+import numpy as np
+import pandas as pd
+
+from empdis_utils.data.tables import MODALITIES, QUADRANTS
+from empdis_utils.measures import inference
+from empdis_utils.measures.alignment import MIN_N, align, examples
+
+KEY = ["clip_id", "inputs", "source", "seed"]
+
+
+# --------------------------------------------------------------------------- input
+
+
+def check_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Validated copy of `predictions`: KEY as text, y as int, one probability column per class.
+
+    Returns
+    -------
+    DataFrame
+        clip_id, inputs, source, seed, y, p_0 … p_{k-1}; sorted by the first four.
+
+    Raises
+    ------
+    ValueError
+        Missing columns, no rows, missing values, p outside [0, 1], class probabilities that do not
+        sum to 1, labels other than 0 … k-1, a row given twice, a clip with two labels. The message
+        lists the offenders.
+    """
+    names = [c for c in predictions.columns if str(c).startswith("p_") and str(c)[2:].isdigit()]
+    names = sorted(names, key=lambda name: int(name[2:])) or ["p"]
+    lost = [c for c in [*KEY, "y", *names] if c not in predictions]
+    if lost:
+        raise ValueError(f"predictions: column missing: {', '.join(lost)}")
+    if names != ["p"] and names != [f"p_{k}" for k in range(max(len(names), 2))]:
+        raise ValueError(f"predictions: expected p_0, p_1, …, got {', '.join(names)}")
+    table = predictions[[*KEY, "y", *names]].reset_index(drop=True)
+    if table.empty:
+        raise ValueError("predictions: no rows")
+
+    def refuse(bad, problem: str) -> None:
+        if bad.any():
+            rows = ["/".join(map(str, row)) for row in table.loc[bad, KEY].to_numpy()]
+            raise ValueError(f"predictions: {problem} ({int(bad.sum())} rows): {examples(rows)}")
+
+    for column in [*KEY, "y", *names]:
+        refuse(table[column].isna(), f"missing {column}")
+    for column in ["y", *names]:
+        number = pd.to_numeric(table[column], errors="coerce")
+        refuse(number.isna(), f"{column} is not a number")
+        table[column] = number.astype(float)
+    for column in names:
+        refuse(~table[column].between(0, 1), f"{column} outside [0, 1]")
+    if names == ["p"]:
+        table["p_0"], table["p_1"] = 1 - table["p"], table["p"]
+        table, names = table.drop(columns="p"), ["p_0", "p_1"]
+    refuse((table[names].sum(axis=1) - 1).abs() > 1e-3, "class probabilities do not sum to 1")
+    refuse(~table["y"].isin(range(len(names))), f"y is not one of 0 … {len(names) - 1}")
+    table["y"] = table["y"].astype(int)
+    table[KEY] = table[KEY].astype(str)
+    refuse(table.duplicated(KEY, keep=False), "clip, model and seed given twice")
+    refuse(table.groupby("clip_id")["y"].transform("nunique") > 1, "clip has two labels")
+    return table.sort_values(KEY, ignore_index=True)
+
+
+def _check_threshold(threshold: float) -> None:
+    if not 0 <= threshold < 1:
+        raise ValueError(f"threshold: expected a number in [0, 1), got {threshold}")
+
+
+class _Models:
+    """Probabilities of a set of models on the same clips and seeds.
+
+    `clips` [n] sorted, `y` [n], `seeds` [s], `p` maps (inputs, source) to [s, n, k].
+    """
+
+    def __init__(self, table: pd.DataFrame, models: list[tuple[str, str]], threshold: float):
+        table = table.set_index(["inputs", "source"]).sort_index()
+        table = table.loc[[model for model in models]]
+        self.clips = np.array(sorted(table["clip_id"].unique()), dtype=object)
+        self.seeds = sorted(table["seed"].unique(), key=lambda seed: (len(seed), seed))
+        self.y = table.drop_duplicates("clip_id").set_index("clip_id").loc[self.clips, "y"]
+        self.y = self.y.to_numpy()
+        self.threshold = threshold
+        self.p = {}
+        for model in models:
+            rows = table.loc[[model]].set_index(["seed", "clip_id"])
+            wanted = pd.MultiIndex.from_product([self.seeds, self.clips])
+            gaps = wanted.difference(rows.index)
+            if len(gaps):
+                name = f"{model[0]} ({model[1]})"
+                raise ValueError(
+                    f"predictions: model {name} has no row for {len(gaps)} pairs of seed and clip "
+                    f"that other models have: {examples('/'.join(gap) for gap in gaps)}. Compare "
+                    "models on the same clips and seeds: filter the table, or predict these"
+                )
+            columns = [c for c in rows if c.startswith("p_")]
+            shape = len(self.seeds), len(self.clips), len(columns)
+            self.p[model] = rows.loc[wanted, columns].to_numpy().reshape(shape)
+        if self.binary:
+            _check_threshold(threshold)
+        elif threshold != 0.5:
+            raise ValueError("threshold: applies to two classes only; leave it at 0.5")
+
+    @property
+    def binary(self) -> bool:
+        return next(iter(self.p.values())).shape[-1] == 2
+
+    def label(self, model) -> np.ndarray:
+        """Predicted class [s, n]: 1 if p exceeds the threshold; the likeliest of more classes."""
+        p = self.p[model]
+        return (p[..., 1] > self.threshold).astype(int) if self.binary else p.argmax(axis=-1)
+
+    def confidence(self, p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Confidence in the correct label, and whether that is right; both [..., n]."""
+        correct = np.arange(p.shape[-1]) == self.y[:, None]
+        confidence = np.where(correct, p, 0).sum(axis=-1)
+        if self.binary:
+            return confidence, confidence > self.threshold
+        return confidence, confidence > np.where(correct, -1, p).max(axis=-1)
+
+
+def _order(inputs: str) -> tuple:
+    """Sort key: single modalities first, in the order text, audio, video, then any others."""
+    parts = inputs.split("+")
+    known = [MODALITIES.index(m) if m in MODALITIES else len(MODALITIES) for m in parts]
+    return len(parts), known, inputs
+
+
+def _model_list(table: pd.DataFrame) -> list[tuple[str, str]]:
+    pairs = table[["inputs", "source"]].drop_duplicates().itertuples(index=False, name=None)
+    return sorted(pairs, key=lambda pair: (_order(pair[0]), pair[1]))
+
+
+def _unimodal_and_fusion(
+    table: pd.DataFrame, fusion: str | None, unimodal_source: str, fusion_source: str
+) -> tuple[dict[str, tuple[str, str]], tuple[str, str]]:
+    """Models of each modality, and the fusion model."""
+    models = _model_list(table)
+    have = ", ".join(f"{inputs} ({source})" for inputs, source in models)
+    if fusion is None:
+        joint = [inputs for inputs, source in models if source == fusion_source and "+" in inputs]
+        most = max((inputs.count("+") for inputs in joint), default=0)
+        largest = [inputs for inputs in joint if inputs.count("+") == most]
+        if ("fusion", fusion_source) in models:
+            largest = ["fusion"]
+        if len(largest) != 1:
+            raise ValueError(
+                "fusion: cannot tell which model it is. Name that model 'fusion', or set the "
+                f"parameter fusion (FUSION=NAME with make study). Have: {have}"
+            )
+        fusion = largest[0]
+    if (fusion, fusion_source) not in models:
+        raise ValueError(f"predictions: no model {fusion} ({fusion_source}). Have: {have}")
+    single = {
+        inputs: (inputs, source)
+        for inputs, source in models
+        if source == unimodal_source and "+" not in inputs and inputs != fusion
+    }
+    expected = fusion.split("+") if "+" in fusion else []
+    lost = [m for m in expected if m not in single]
+    if lost or not single:
+        what = ", ".join(lost) or "of a single modality"
+        raise ValueError(f"predictions: no model {what} ({unimodal_source}). Have: {have}")
+    return single, (fusion, fusion_source)
+
+
+def compared(
+    predictions: pd.DataFrame,
+    *,
+    fusion: str | None = None,
+    unimodal_source: str = "fusion",
+    fusion_source: str = "fusion",
+) -> pd.DataFrame:
+    """Rows of the models that quadrants set against each other.
+
+    Parameters as in `quadrants`.
+
+    Returns
+    -------
+    DataFrame
+        The rows of `predictions` (all its columns) of the single modalities and of fusion, in
+        their order, and `role`: "unimodal" or "fusion".
+
+    Raises
+    ------
+    ValueError
+        As `quadrants`.
+    """
+    table = check_predictions(predictions)
+    single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
+    roles = dict.fromkeys(single.values(), "unimodal") | {joint: "fusion"}
+    model = zip(predictions["inputs"].astype(str), predictions["source"].astype(str), strict=True)
+    role = pd.Series([roles.get(one) for one in model], index=predictions.index, dtype="str")
+    return predictions.assign(role=role)[role.notna()].reset_index(drop=True)
+
+
+def ensemble(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Mean probability over seeds of each model and clip.
+
+    Returns
+    -------
+    DataFrame
+        clip_id, inputs, source, y, p_0 … p_{k-1}, predicted (likeliest class; the first of ties)
+        and margin: half the lead of the likeliest class over the next, which for two classes is
+        the distance of p from 0.5.
+    """
+    table = check_predictions(predictions)
+    names = [c for c in table if c.startswith("p_")]
+    key = ["clip_id", "inputs", "source", "y"]
+    mean = table.groupby(key, sort=False)[names].mean().reset_index()
+    p = mean[names].to_numpy()
+    first_two = np.sort(p, axis=1)[:, -2:]
+    return mean.assign(predicted=p.argmax(axis=1), margin=(first_two[:, 1] - first_two[:, 0]) / 2)
+
+
+def flips(
+    predictions: pd.DataFrame,
+    *,
+    fusion: str | None = None,
+    unimodal_source: str = "fusion",
+    fusion_source: str = "fusion",
+) -> pd.DataFrame:
+    """How often each clip's label differs between a modality and fusion, and between retrainings.
+
+    Parameters as in `quadrants`.
+
+    Returns
+    -------
+    DataFrame
+        clip_id, modality, differs (share of pairs of different seeds in which the modality and
+        fusion predict different labels; with one seed, whether they do), self_differs (the same
+        for fusion and itself; NaN with one seed), ensemble_differs (bool), margin (of the fusion
+        ensemble).
+
+    Notes
+    -----
+    Labels are the likeliest classes. `differs` has the mean `modality_rate` of
+    `modality_over_seed`, `self_differs` that of `seed_disagreement`.
+    """
+    table = check_predictions(predictions)
+    single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
+    models = _Models(table, [*single.values(), joint], 0.5)
+    means = ensemble(table).set_index(["inputs", "source", "clip_id"]).sort_index()
+    fused, fused_mean = models.label(joint), means.loc[joint].loc[models.clips]
+    pairs = list(combinations(range(len(models.seeds)), 2))
+    itself = np.full(len(models.clips), np.nan)
+    if pairs:
+        itself = np.mean([fused[i] != fused[j] for i, j in pairs], axis=0)
+    blocks = []
+    for modality, model in single.items():
+        own = means.loc[model].loc[models.clips, "predicted"]
+        block = {
+            "clip_id": models.clips,
+            "modality": modality,
+            "differs": _across_seeds(models.label(model), fused),
+            "self_differs": itself,
+            "ensemble_differs": (own != fused_mean["predicted"]).to_numpy(),
+            "margin": fused_mean["margin"].to_numpy(),
+        }
+        blocks.append(pd.DataFrame(block))
+    return pd.concat(blocks, ignore_index=True).astype({"clip_id": "str", "modality": "str"})
+
+
+# --------------------------------------------------------------------------- rates
+
+
+def _across_seeds(own: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Share [n] of pairs of different seeds in which labels [s, n] differ; with one seed, of it."""
+    seeds = range(len(own))
+    pairs = list(permutations(seeds, 2)) or [(0, 0)]
+    return np.mean([own[i] != other[j] for i, j in pairs], axis=0)
+
+
+def _recordings(groups: pd.Series | None, clips: np.ndarray) -> np.ndarray | None:
+    return None if groups is None else align(groups, clips, "groups")
+
+
+def _rates(disagree: np.ndarray, groups) -> pd.DataFrame:
+    """n, k, rate, interval and why there is none, of each column of `disagree` [n, c]."""
+    found = [inference.share_interval(column, groups=groups) for column in disagree.T]
+    table = pd.DataFrame(found)[["n", "estimate", "ci_low", "ci_high", "reason"]]
+    table.insert(1, "k", disagree.sum(axis=0))
+    few = table["n"] < MIN_N
+    table.loc[few, ["ci_low", "ci_high"]] = np.nan
+    table.loc[few, "reason"] = f"too few (n={len(disagree)})"
+    table["estimate"] = table["k"] / table["n"]
+    return table.rename(columns={"estimate": "rate"})
+
+
+def pairwise_disagreement(
+    predictions: pd.DataFrame,
+    *,
+    threshold: float = 0.5,
+    groups: pd.Series | None = None,
+    n_boot: int = 2000,
+    seed: int = 42,
+) -> pd.DataFrame:
+    """Share of clips on which two models predict different labels (paper, Table 2).
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        All models of the table are compared, so filter it first (split, source, inputs).
+    threshold : float
+        Two classes: the label is 1 if p exceeds it.
+    groups : Series, optional
+        clip_id -> recording. Intervals resample recordings; None resamples clips.
+
+    Returns
+    -------
+    DataFrame
+        a, b, seed, n, k, rate, ci_low, ci_high. One row per pair and seed, and one with seed
+        "mean", whose k is the mean count. A model is named by its inputs; inputs that come from
+        several sources read ``inputs (source)``. Models are compared at the same seed. Intervals
+        are those of `inference.share_interval`; fewer than five clips have none.
+
+    Raises
+    ------
+    ValueError
+        See `check_predictions`; models that lack clips or seeds of other models; fewer than two.
+    """
+    table = check_predictions(predictions)
+    pairs = _model_list(table)
+    if len(pairs) < 2:
+        raise ValueError(f"predictions: one model only: {pairs[0][0]} ({pairs[0][1]})")
+    models = _Models(table, pairs, threshold)
+    inputs = [model[0] for model in pairs]
+    names = {m: m[0] if inputs.count(m[0]) == 1 else f"{m[0]} ({m[1]})" for m in pairs}
+    labels = {model: models.label(model) for model in pairs}
+    keys, columns = [], []
+    for a, b in combinations(pairs, 2):
+        differ = (labels[a] != labels[b]).astype(float)
+        keys += [(names[a], names[b], s) for s in [*models.seeds, "mean"]]
+        columns += [*differ, differ.mean(axis=0)]
+    rates = _rates(np.column_stack(columns), _recordings(groups, models.clips))
+    return pd.concat([pd.DataFrame(keys, columns=["a", "b", "seed"]), rates], axis=1)
+
+
+def seed_disagreement(
+    predictions: pd.DataFrame,
+    *,
+    threshold: float = 0.5,
+    groups: pd.Series | None = None,
+    n_boot: int = 2000,
+    seed: int = 42,
+) -> pd.DataFrame:
+    """Share of clips on which the same model, trained with two seeds, predicts different labels.
+
+    Parameters as in `pairwise_disagreement`.
+
+    Returns
+    -------
+    DataFrame
+        inputs, source, seed_a, seed_b, n, k, rate, ci_low, ci_high. The mean over pairs of seeds
+        has seed_a = seed_b = "mean". A model with one seed has a single row of NaN rate.
+    """
+    table = check_predictions(predictions)
+    keys, blocks = [], []
+    for model in _model_list(table):
+        models = _Models(table, [model], threshold)
+        recordings = _recordings(groups, models.clips)
+        labels = models.label(model)
+        pairs = list(combinations(range(len(models.seeds)), 2))
+        keys += [(*model, models.seeds[i], models.seeds[j]) for i, j in pairs]
+        keys.append((*model, "mean", "mean"))
+        if pairs:
+            differ = np.stack([labels[i] != labels[j] for i, j in pairs]).astype(float)
+            columns = np.vstack([differ, differ.mean(axis=0)]).T
+            blocks.append(_rates(columns, recordings))
+        else:
+            none = {"n": len(models.clips), "k": np.nan, "rate": np.nan}
+            blocks.append(pd.DataFrame([none | {"ci_low": np.nan, "ci_high": np.nan}]))
+    keys = pd.DataFrame(keys, columns=["inputs", "source", "seed_a", "seed_b"])
+    return pd.concat([keys, pd.concat(blocks, ignore_index=True)], axis=1)
+
+
+def modality_over_seed(
+    predictions: pd.DataFrame,
+    *,
+    threshold: float = 0.5,
+    fusion: str | None = None,
+    unimodal_source: str = "fusion",
+    fusion_source: str = "fusion",
+    groups: pd.Series | None = None,
+    n_boot: int = 2000,
+    seed: int = 42,
+) -> pd.DataFrame:
+    """Disagreement of a modality with fusion, over that of a model with its own retraining.
+
+    Parameters as in `quadrants` and `pairwise_disagreement`.
+
+    Returns
+    -------
+    DataFrame
+        modality, baseline, n, n_seeds, modality_rate, seed_rate, ratio, ci_low, ci_high,
+        same_seed_rate, same_minus_cross, same_minus_cross_low, same_minus_cross_high, note.
+        `modality_rate`: unimodal against fusion, mean over pairs of different seeds. `seed_rate`:
+        mean over pairs of seeds of the same model, which is the unimodal one, the fusion one, or
+        the mean of both (baseline "unimodal", "fusion", "both"). `same_seed_rate`: unimodal against
+        fusion at the same seed, and how far it lies from `modality_rate`. Note: "", "one seed",
+        "no seed disagreement", "too few (n=3)", or why there is no interval; the ratio or its
+        interval is then NaN. With one seed `modality_rate` is that of the same seed.
+
+    Notes
+    -----
+    For independent trainings and one clip, let a and b be the shares of seeds that predict class 1.
+    Then modality rate minus "both" seed rate is (a - b)^2: a ratio of 1 means that the two models
+    differ by no more than retraining does. Trainings with one seed are not independent: they share
+    the order of clips and the initial weights, so they agree more. Hence pairs of different seeds.
+    """
+    table = check_predictions(predictions)
+    single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
+    models = _Models(table, [*single.values(), joint], threshold)
+    recordings = _recordings(groups, models.clips)
+    n, n_seeds = len(models.clips), len(models.seeds)
+
+    def ratios(sums):
+        ratio = sums[..., :1] / sums[..., 1:4]
+        gap = (sums[..., 4:5] - sums[..., :1]) / sums[..., 5:]
+        return np.concatenate([ratio, gap], axis=-1)
+
+    rows = []
+    for modality, model in single.items():
+        own, fused = models.label(model), models.label(joint)
+        same, across = (own != fused).mean(axis=0), _across_seeds(own, fused)
+        retrained = np.full((3, n), np.nan)
+        if n_seeds > 1:
+            retrained[:2] = _across_seeds(own, own), _across_seeds(fused, fused)
+            retrained[2] = retrained[:2].mean(axis=0)
+        per_clip = np.column_stack([across, *retrained, same, np.ones(n)])
+        rates = per_clip.mean(axis=0)
+        if n_seeds > 1:
+            how = dict(groups=recordings, n_boot=n_boot, seed=seed)
+            found = inference.intervals(per_clip, ratios, **how)
+            if n < MIN_N:
+                found[["ci_low", "ci_high"]], found["reason"] = np.nan, f"too few (n={n})"
+        for i, baseline in enumerate(("unimodal", "fusion", "both")):
+            row = {"modality": modality, "baseline": baseline, "n": n, "n_seeds": n_seeds}
+            row |= {"modality_rate": rates[0], "seed_rate": rates[i + 1]}
+            row |= dict.fromkeys(["ratio", "ci_low", "ci_high"], np.nan)
+            row |= {"same_seed_rate": rates[4], "same_minus_cross": np.nan}
+            row |= {"same_minus_cross_low": np.nan, "same_minus_cross_high": np.nan}
+            row["note"] = "one seed"
+            if n_seeds > 1:
+                gap, one = found.iloc[3], found.iloc[i]
+                row["same_minus_cross"] = gap["estimate"]
+                row |= {f"same_minus_cross_{end}": gap[f"ci_{end}"] for end in ("low", "high")}
+                row |= {"ratio": one["estimate"]}
+                row |= {"ci_low": one["ci_low"], "ci_high": one["ci_high"]}
+                row["note"] = "no seed disagreement" if rates[i + 1] == 0 else one["reason"]
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+# --------------------------------------------------------------------------- quadrants
+
+
+def _quadrant(right_unimodal: np.ndarray, right_fusion: np.ndarray) -> np.ndarray:
+    """Index into QUADRANTS: both, only unimodal, only fusion, neither right."""
+    return np.where(right_unimodal, np.where(right_fusion, 0, 1), np.where(right_fusion, 2, 3))
+
+
+def quadrants(
+    predictions: pd.DataFrame,
+    *,
+    threshold: float = 0.5,
+    fusion: str | None = None,
+    unimodal_source: str = "fusion",
+    fusion_source: str = "fusion",
+) -> pd.DataFrame:
+    """Quadrant of every clip, for each modality against fusion (paper, section 3 and Figure 2).
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        See `check_predictions`. Models that are not needed may be in it.
+    threshold : float in [0, 1)
+        Two classes: a model is right if its confidence in the correct label exceeds this. A clip
+        at exactly the threshold is not right. More classes: right if the correct class is the
+        likeliest; a tie is not right.
+    fusion : str, optional
+        Inputs of the fusion model; by default those with the most modalities (``+``). Models of
+        one modality are all others without ``+``.
+    unimodal_source, fusion_source : str
+        The released code takes both from the fusion network ("fusion").
+
+    Returns
+    -------
+    DataFrame
+        The `quadrants` table: clip_id, modality, seed, conf_unimodal, conf_fusion (confidence in
+        the correct label), quadrant, membership_blue, membership_red, membership_green,
+        membership_yellow (share of seeds in each; the same for all rows of a clip and modality).
+        Seed "ensemble" is the mean probability over seeds. Sorted by modality, seed, clip.
+
+    Raises
+    ------
+    ValueError
+        See `check_predictions`; a model that is missing, or lacks clips or seeds of the others.
+    """
+    table = check_predictions(predictions)
+    single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
+    models = _Models(table, [*single.values(), joint], threshold)
+    seeds = [*models.seeds, "ensemble"]
+
+    def with_ensemble(p):
+        return models.confidence(np.concatenate([p, p.mean(axis=0, keepdims=True)]))
+
+    conf_fusion, right_fusion = with_ensemble(models.p[joint])
+    blocks = []
+    for modality, model in single.items():
+        confidence, right = with_ensemble(models.p[model])
+        code = _quadrant(right, right_fusion)
+        block = {
+            "clip_id": np.tile(models.clips, len(seeds)),
+            "modality": modality,
+            "seed": np.repeat(seeds, len(models.clips)),
+            "conf_unimodal": confidence.ravel(),
+            "conf_fusion": conf_fusion.ravel(),
+            "quadrant": np.array(QUADRANTS)[code.ravel()],
+        }
+        for i, name in enumerate(QUADRANTS):
+            block[f"membership_{name}"] = np.tile((code[:-1] == i).mean(axis=0), len(seeds))
+        blocks.append(pd.DataFrame(block))
+    frame = pd.concat(blocks, ignore_index=True)
+    text = ["clip_id", "modality", "seed", "quadrant"]
+    return frame.astype(dict.fromkeys(text, "str"))
+
+
+def count_quadrants(
+    quadrants: pd.DataFrame, *, groups: pd.Series | None = None, n_boot: int = 2000, seed: int = 42
+) -> pd.DataFrame:
+    """Clips of the ensemble in each quadrant, and in red and green together.
+
+    Parameters
+    ----------
+    quadrants : DataFrame
+        The table of `quadrants`.
+    groups : Series, optional
+        clip_id -> recording; intervals resample recordings.
+
+    Returns
+    -------
+    DataFrame
+        modality, quadrant, n, share, ci_low, ci_high, note. Five rows per modality: the four
+        quadrants, empty ones included, and "red+green". Note: "", "too few (n=3)" when the
+        quadrant has fewer than five clips (the interval of its share stands), or why there is no
+        interval.
+    """
+    rows = []
+    for modality, part in quadrants[quadrants["seed"] == "ensemble"].groupby(
+        "modality", sort=False
+    ):
+        names = part["quadrant"].to_numpy()
+        inside = [names == name for name in QUADRANTS]
+        inside = np.column_stack([*inside, inside[1] | inside[2]]).astype(float)
+        rates = _rates(inside, _recordings(groups, part["clip_id"].to_numpy()))
+        rates = rates.rename(columns={"rate": "share"})
+        rates["n"] = rates.pop("k").astype(int)
+        rates.insert(0, "quadrant", [*QUADRANTS, "red+green"])
+        rates.insert(0, "modality", modality)
+        rates = rates.rename(columns={"reason": "note"})
+        few = rates["n"] < MIN_N
+        rates.loc[few, "note"] = [f"too few (n={n})" for n in rates.loc[few, "n"]]
+        rows.append(rates)
+    columns = ["modality", "quadrant", "n", "share", "ci_low", "ci_high", "note"]
+    return pd.concat(rows, ignore_index=True)[columns]
+
+
+def _in_common(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Rows of the seeds and clips that every model has, and a note when seeds were left out."""
+    n_seeds = table["seed"].nunique()
+    for column in ("seed", "clip_id"):
+        held = table.groupby(["inputs", "source"])[column].agg(set)
+        table = table[table[column].isin(set.intersection(*held))]
+    left = table["seed"].nunique()
+    return table, "" if left == n_seeds else f"{left} of {n_seeds} seeds in common"
+
+
+def choices(
+    evaluations: dict[str, pd.DataFrame],
+    *,
+    thresholds=(0.5,),
+    unimodal_sources=("fusion",),
+    fusion: str | None = None,
+    fusion_source: str = "fusion",
+    groups: pd.Series | None = None,
+    n_boot: int = 2000,
+    seed: int = 42,
+) -> pd.DataFrame:
+    """What the quadrants become under other choices of clips, unimodal predictor and threshold.
+
+    Parameters
+    ----------
+    evaluations : dict of str to DataFrame
+        Name of a set of clips -> its predictions.
+    thresholds : sequence of float
+    unimodal_sources : sequence of str
+        A source that a set of clips has no models of is a row of NaN that says so.
+    fusion, fusion_source, groups, n_boot, seed
+        As in `quadrants` and `pairwise_disagreement`.
+
+    Returns
+    -------
+    DataFrame
+        clips, unimodal, threshold, modality, n, blue, red, green, yellow (clips of the ensemble),
+        conflict (share of red and green), conflict_low, conflict_high, disagreement (share of
+        clips with other labels than fusion, mean over seeds; no threshold enters), its
+        disagreement_low and disagreement_high, and note.
+    """
+    rows = []
+    how = dict(groups=groups, n_boot=n_boot, seed=seed)
+    for clips, predictions in evaluations.items():
+        for source in unimodal_sources:
+            about = {"clips": clips, "unimodal": source}
+            who = dict(fusion=fusion, unimodal_source=source, fusion_source=fusion_source)
+            if not (predictions["source"] == source).any():
+                rows.append(about | {"note": "no such predictions in this run"})
+                continue
+            table, dropped = _in_common(compared(predictions, **who))
+            if table.empty:
+                rows.append(about | {"note": "no clip and seed in common"})
+                continue
+            joint = table.loc[table["role"] == "fusion", "inputs"].iloc[0]
+            rates = pairwise_disagreement(table, **how).query("seed == 'mean'")
+            rates = rates[(rates["a"] == joint) | (rates["b"] == joint)]
+            other = rates["a"].where(rates["b"] == joint, rates["b"])
+            rates = rates.set_index(other)
+            for threshold in thresholds:
+                frame = quadrants(table, threshold=threshold, **who)
+                counts = count_quadrants(frame, **how).set_index(["modality", "quadrant"])
+                for modality in counts.index.unique("modality"):
+                    one, rate = counts.loc[modality], rates.loc[modality]
+                    rows.append(
+                        about
+                        | {"threshold": threshold, "modality": modality, "n": int(rate["n"])}
+                        | {name: int(one.loc[name, "n"]) for name in QUADRANTS}
+                        | {"conflict": one.loc["red+green", "share"]}
+                        | {"conflict_low": one.loc["red+green", "ci_low"]}
+                        | {"conflict_high": one.loc["red+green", "ci_high"]}
+                        | {"disagreement": rate["rate"]}
+                        | {"disagreement_low": rate["ci_low"]}
+                        | {"disagreement_high": rate["ci_high"], "note": dropped}
+                    )
+    return pd.DataFrame(rows)
+
+
+def threshold_sweep(predictions: pd.DataFrame, thresholds, **kwargs) -> pd.DataFrame:
+    """Clips in each quadrant as the threshold moves.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        See `check_predictions`; two classes.
+    thresholds : sequence of float in [0, 1)
+    **kwargs
+        Passed to `quadrants`.
+
+    Returns
+    -------
+    DataFrame
+        threshold, modality, seed, quadrant, n, share. Empty quadrants are rows with n = 0.
+    """
+    thresholds = [float(threshold) for threshold in thresholds]
+    if not thresholds:
+        raise ValueError("thresholds: none given")
+    for threshold in thresholds:
+        _check_threshold(threshold)
+    if "p_2" in predictions:
+        raise ValueError("threshold: applies to two classes only")
+    frame = quadrants(predictions, **kwargs)
+    rows = []
+    for (modality, seed), part in frame.groupby(["modality", "seed"], sort=False):
+        unimodal, fusion = part["conf_unimodal"].to_numpy(), part["conf_fusion"].to_numpy()
+        for threshold in thresholds:
+            counts = np.bincount(_quadrant(unimodal > threshold, fusion > threshold), minlength=4)
+            rows += [
+                (threshold, modality, seed, name, int(n), n / len(part))
+                for name, n in zip(QUADRANTS, counts, strict=True)
+            ]
+    return pd.DataFrame(rows, columns=["threshold", "modality", "seed", "quadrant", "n", "share"])
+
+
+def stability(
+    quadrants: pd.DataFrame,
+    *,
+    groups: pd.Series | None = None,
+    n_boot: int = 2000,
+    seed: int = 42,
+) -> pd.DataFrame:
+    """How many clips ever change quadrant over seeds.
+
+    Parameters
+    ----------
+    quadrants : DataFrame
+        The table of `quadrants`.
+    groups : Series, optional
+        clip_id -> recording; intervals resample recordings.
+
+    Returns
+    -------
+    DataFrame
+        modality, quadrant, n, n_seeds, n_changed, share, ci_low, ci_high, note. Quadrant "all",
+        then the clips of each quadrant of the ensemble. Note: "", "one seed" or "too few (n=0)"
+        (no share), "too few (n=3)" or "too few recordings (n=3)" (no interval).
+    """
+    rows = []
+    for modality, frame in quadrants.groupby("modality", sort=False):
+        ensemble = frame[frame["seed"] == "ensemble"].set_index("clip_id").sort_index()
+        n_seeds = frame["seed"].nunique() - 1
+        shares = ensemble[[f"membership_{name}" for name in QUADRANTS]]
+        changed = (shares.max(axis=1) < 1).astype(float)
+        for name in ("all", *QUADRANTS):
+            part = changed if name == "all" else changed[ensemble["quadrant"] == name]
+            row = {"modality": modality, "quadrant": name, "n": len(part), "n_seeds": n_seeds}
+            row |= dict.fromkeys(["n_changed", "share", "ci_low", "ci_high"], np.nan)
+            row["note"] = "one seed" if n_seeds == 1 else ""
+            if len(part) < MIN_N:
+                row["note"] = row["note"] or f"too few (n={len(part)})"
+            if n_seeds > 1 and len(part):
+                rates = _rates(part.to_numpy()[:, None], _recordings(groups, part.index)).iloc[0]
+                row |= {"n_changed": rates["k"], "share": rates["rate"]}
+                row |= {"ci_low": rates["ci_low"], "ci_high": rates["ci_high"]}
+                if np.isnan(rates["ci_low"]):
+                    row["note"] = row["note"] or rates["reason"]
+            rows.append(row)
+    return pd.DataFrame(rows)

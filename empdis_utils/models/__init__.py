@@ -1,0 +1,4 @@
+"""Encoders and fusion.
+
+Six encoders, their frozen trunk and trainable end, and the network that reads all modalities.
+"""

@@ -1,0 +1,4 @@
+"""What the paper says.
+
+Its printed numbers and what they imply, its sentences as numbers, and the ledger of its claims.
+"""

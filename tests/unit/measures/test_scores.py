@@ -1,0 +1,114 @@
+"""Oracles: scikit-learn's accuracy_score and f1_score; numpy's std; inference."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats as sps
+from sklearn.metrics import accuracy_score, f1_score
+
+from empdis_utils.measures import inference, scores
+
+
+@pytest.fixture
+def predictions():
+    rng = np.random.default_rng(1)
+    clips = [f"c{i}" for i in range(40)]
+    y = dict(zip(clips, rng.integers(0, 2, 40), strict=True))
+    rows = [
+        {"clip_id": c, "inputs": m, "seed": s, "y": y[c], "p": rng.random()}
+        for m in ("text", "audio")
+        for s in (1, 2, 3)
+        for c in clips
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_agrees_with_scikit_learn_per_seed(predictions):
+    table = scores.score_table(predictions).set_index("inputs")
+    for name, part in predictions.groupby("inputs"):
+        per_seed = [
+            (
+                accuracy_score(s["y"], s["p"] > 0.5),
+                f1_score(s["y"], s["p"] > 0.5, average="weighted"),
+            )
+            for _, s in part.groupby("seed")
+        ]
+        accuracy, f1 = np.array(per_seed).T
+        assert table.loc[name, "accuracy"] == pytest.approx(accuracy.mean())
+        assert table.loc[name, "sd_seeds"] == pytest.approx(np.std(accuracy, ddof=1))
+        assert table.loc[name, "f1_weighted"] == pytest.approx(f1.mean())
+        assert table.loc[name, ["n", "n_seeds"]].tolist() == [40, 3]
+
+
+def test_interval_resamples_recordings(predictions):
+    groups = pd.Series({c: f"r{int(c[1:]) // 5}" for c in predictions["clip_id"].unique()})
+    row = scores.score_table(predictions.query("inputs == 'text'"), groups=groups).iloc[0]
+    part = predictions.query("inputs == 'text'")
+    right = ((part["p"] > 0.5) == part["y"]).groupby(part["clip_id"], sort=False).mean()
+    recordings = groups[right.index].to_numpy()
+    expected = inference.share_interval(right, groups=recordings)[:3]
+    assert row[["accuracy", "ci_low", "ci_high"]].tolist() == pytest.approx(expected)
+
+
+def test_interval_of_f1_is_that_of_scikit_learn_on_every_resample(predictions):
+    groups = pd.Series({c: f"r{int(c[1:]) // 5}" for c in predictions["clip_id"].unique()})
+    part = predictions.query("inputs == 'text' and seed == 1")
+    row = scores.score_table(part, groups=groups, n_boot=100).iloc[0]
+
+    def weighted(y, p):
+        return f1_score(y, p > 0.5, average="weighted")
+
+    expected = inference.weighted_interval(
+        inference.of_rows(weighted, part["y"], part["p"]),
+        len(part),
+        groups=groups[part["clip_id"]].to_numpy(),
+        n_boot=100,
+    )
+    found = row[["f1_weighted", "f1_low", "f1_high"]].tolist()
+    assert found == pytest.approx(expected[:3], abs=1e-9)
+
+
+def test_more_classes_use_the_likeliest():
+    classes = {"p_0": [0.6, 0.5, 0.1], "p_1": [0.3, 0.4, 0.1], "p_2": [0.1, 0.1, 0.8]}
+    frame = pd.DataFrame({"clip_id": ["a", "b", "c"], "inputs": "text", "seed": 0, "y": [0, 1, 2]})
+    frame = frame.assign(p=0.5, **classes)
+    assert scores.score_table(frame)["accuracy"].item() == pytest.approx(2 / 3)
+
+
+@pytest.mark.parametrize("y", [[0, 1, 1], [0, 1, 2]])
+def test_a_class_that_is_predicted_counts_whether_y_has_it_or_not(y):
+    """Oracle: scikit-learn on the likeliest of all classes."""
+    p = np.array([[0.1, 0.2, 0.7], [0.0, 0.4, 0.6], [0.1, 0.8, 0.1]])
+    frame = pd.DataFrame(p, columns=["p_0", "p_1", "p_2"])
+    frame = frame.assign(clip_id=list("abc"), inputs="text", seed=0, y=y, p=p[:, 1])
+    row = scores.score_table(frame).iloc[0]
+    assert row["accuracy"] == accuracy_score(y, p.argmax(axis=1))
+    assert row["f1_weighted"] == f1_score(y, p.argmax(axis=1), average="weighted")
+
+
+def test_a_third_class_that_p_knows_nothing_of_is_an_error(predictions):
+    with pytest.raises(ValueError, match="y goes up to 2, but p is of class 1 alone; give p_0"):
+        scores.score_table(predictions.assign(y=2))
+    with pytest.raises(ValueError, match="160 rows lack a probability"):
+        scores.score_table(predictions.assign(p=predictions["p"].where(predictions["seed"] > 2)))
+
+
+def test_one_seed_has_no_spread(predictions):
+    table = scores.score_table(predictions.query("seed == 1"))
+    assert table["sd_seeds"].isna().all()
+
+
+def test_no_rows_is_an_error(predictions):
+    with pytest.raises(ValueError, match="no rows"):
+        scores.score_table(predictions.head(0))
+
+
+def test_mcnemar():
+    """Oracle: scipy.stats.binomtest on the discordant clips."""
+    a = np.array([1] * 12 + [0] * 3 + [1] * 20)
+    b = np.array([0] * 12 + [1] * 3 + [1] * 20)
+    row = scores.mcnemar(a, b).iloc[0]
+    assert (row.n, row.only_a, row.only_b) == (35, 12, 3)
+    assert row.p == pytest.approx(sps.binomtest(3, 15).pvalue)
+    same = scores.mcnemar(a, a).iloc[0]
+    assert np.isnan(same.p) and same.note == "no discordant clips"
