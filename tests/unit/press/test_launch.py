@@ -5,7 +5,7 @@ import inspect
 import json
 
 import pytest
-from tests.unit.test_finetune import TINY
+from tests.unit.models.test_finetune import TINY
 
 from empdis_utils.data import corpora, tables
 from empdis_utils.models import finetune
