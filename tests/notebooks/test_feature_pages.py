@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from tests.unit.test_affect import tiny_checkpoint
 
 from empdis_utils.data import corpora, tables
 from empdis_utils.features import affect
 from empdis_utils.press import run
 from tests.conftest import BUILD
+from tests.unit.features.test_affect import tiny_checkpoint
 
 
 def test_05_affect_scores_are_tested_when_there_are_weights(artifacts, tmp_path, monkeypatch):

@@ -5,11 +5,11 @@ import inspect
 import json
 
 import pytest
-from tests.unit.models.test_finetune import TINY
 
 from empdis_utils.data import corpora, tables
 from empdis_utils.models import finetune
 from empdis_utils.press import launch, parameters
+from tests.unit.models.test_finetune import TINY
 
 
 def test_the_fits_of_a_chapter_are_found_by_it(fixture_corpus, tmp_path, monkeypatch, capsys):
