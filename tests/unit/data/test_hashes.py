@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from empdis_utils import places
 from empdis_utils.data import hashes, media, splits
 from empdis_utils.data.hashes import code_of, settings_of
 
@@ -62,13 +63,14 @@ def test_an_edit_while_a_run_goes_on_does_not_count(tmp_path):
     (tmp_path / "empdis_utils").mkdir()
     for name, text in (
         ("__init__", ""),
-        ("source", Path(hashes.__file__).read_text()),
+        ("hashes", Path(hashes.__file__).read_text()),
+        ("places", Path(places.__file__).read_text()),
         ("one", "X = 1"),
     ):
         (tmp_path / "empdis_utils" / f"{name}.py").write_text(text)
     code = (
-        "from pathlib import Path; from empdis_utils import one, source\n"
-        "file = Path(one.__file__); file.write_text('X = 2'); print(source.code_of(one))"
+        "from pathlib import Path; from empdis_utils import hashes, one\n"
+        "file = Path(one.__file__); file.write_text('X = 2'); print(hashes.code_of(one))"
     )
     command = [sys.executable, "-c", code]
     how = dict(cwd=tmp_path, env={"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True)
