@@ -56,7 +56,7 @@ def server(tmp_path_factory, sample):
     command = [
         sys.executable,
         "-m",
-        "empdis_utils.people.session",
+        "empdis_utils.press.annotating",
         "fixture",
         "--runs",
         home / "runs",
