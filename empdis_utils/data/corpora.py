@@ -617,6 +617,11 @@ def load_empspeech():
     ------
     CorpusError
         Missing files, or every bad row of them.
+
+    Examples
+    --------
+    >>> load_empspeech().manifest["split"].value_counts().to_dict()
+    {'train': 1228, 'test': 154, 'val': 153}
     """
     found = paths("empspeech")
     names = ["dialog_id", "start_time", "end_time", "filename", "transcript", "label"]
@@ -729,6 +734,11 @@ def load_mosi():
     ------
     CorpusError
         Missing files, or every bad row of them.
+
+    Examples
+    --------
+    >>> {modality: table.shape for modality, table in load_mosi().features.items()}
+    {'text': (2199, 100), 'audio': (2199, 73), 'video': (2199, 100)}
     """
     found = paths("mosi")
     frames, files = _tables({path: None for path in found.values()})
@@ -795,6 +805,11 @@ def load_cremad():
     ------
     CorpusError
         Missing files, or every bad row of them.
+
+    Examples
+    --------
+    >>> load_cremad().votes.groupby("modality")["n"].sum().to_dict()
+    {'audio': 68568, 'audio+video': 71778, 'video': 71654}
     """
     path = paths("cremad")["tabulatedVotes.csv"]
     frames, files = _tables({path: ["", "fileName", "numResponses", *VOTES]})
@@ -1108,6 +1123,11 @@ def load_fixture(root=FIXTURE):
     ------
     CorpusError
         Missing files, every bad row, or clips that only one of the two files has.
+
+    Examples
+    --------
+    >>> load_fixture().manifest["split"].value_counts().to_dict()
+    {'train': 128, 'val': 16, 'test': 16}
     """
     root = Path(root)
     manifest, files, _ = _read_manifest(root / "manifest.csv", root)
