@@ -10,6 +10,7 @@ import functools
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
 from empdis_utils.data.hashes import meaning, sha256
@@ -108,34 +109,47 @@ def module_file(name):
     return None
 
 
+def templates_named(text):
+    """Hashes of the templates of `show` that a text names, and of those that they name in turn."""
+    waiting, found = [text], {}
+    while waiting:
+        for name in re.findall(r"""["'](\w+\.html)["']""", waiting.pop()):
+            path = PACKAGE / "show" / "templates" / name
+            if name not in found and path.is_file():
+                found[name] = sha256(path)
+                waiting.append(path.read_text(encoding="utf-8"))
+    return found
+
+
 @functools.lru_cache(maxsize=512)
 def _module(path, changed):
     source = path.read_bytes()
     package = path.parent.relative_to(PACKAGE).parts
-    return meaning(source), frozenset(imported(source, package))
+    return meaning(source), frozenset(imported(source, package)), source.decode()
 
 
 def closure(names):
-    """Hashes of modules and of all they import in turn: dict of dotted name to hash."""
+    """Hashes of modules, of all they import in turn, and of the templates that these name."""
     waiting, seen, found = set(names), set(), {}
     while waiting:
         name = waiting.pop()
         path = None if name in seen else module_file(name)
         seen.add(name)
         if path is not None:
-            made, more = _module(path, path.stat().st_mtime_ns)
-            found[".".join((PACKAGE.name, *name))] = made
+            made, more, text = _module(path, path.stat().st_mtime_ns)
+            found |= {".".join((PACKAGE.name, *name)): made, **templates_named(text)}
             waiting |= more - seen
     return found
 
 
 def code_of(chapter):
-    """Hashes of a chapter's code cells and of the modules that they reach."""
+    """Hashes of a chapter's code cells, and of the modules and templates that they reach."""
     cells = code_cells(read_notebook(chapter))
-    names = set()
+    names, found = set(), {"notebook": digest(cells)}
     for source, _ in cells:
         names |= imported(source)
-    return {"notebook": digest(cells), **closure(names)}
+        found |= templates_named(source)
+    return found | closure(names)
 
 
 # ---- files -----------------------------------------------------------------------------------
