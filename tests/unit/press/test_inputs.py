@@ -56,9 +56,9 @@ def test_the_closure_is_what_python_imports():
 def test_a_template_counts_for_those_who_name_it(copy):
     folder = copy / "show" / "templates"
     (folder / "outer.html").write_text('{% include "details.html" %}')
-    assert set(inputs.templates_named("render('outer.html')")) == {"outer.html", "details.html"}
-    assert inputs.templates_named('open("outer.html", "none.html")').keys() >= {"outer.html"}
-    assert inputs.templates_named("outer.html") == {}
+    assert set(inputs.data_named("render('outer.html')")) == {"outer.html", "details.html"}
+    assert inputs.data_named('open("outer.html", "none.html")').keys() >= {"outer.html"}
+    assert inputs.data_named("outer.html") == {}
     (copy / "show" / "user.py").write_text('NAME = "outer.html"')
     before = inputs.closure({("show", "user")})
     (folder / "details.html").write_text("other")
