@@ -86,6 +86,12 @@ def audit(manifest, near=0.9, min_tokens=4):
     ------
     ValueError
         Missing columns or values.
+
+    Examples
+    --------
+    >>> from empdis_utils.data.corpora import load_fixture
+    >>> audit(load_fixture().manifest).query("check == 'shared_recordings'")["n"].tolist()
+    [11, 11, 8]
     """
     _need(manifest, "clip_id", "dialog_id", "transcript", "label", "split")
     names = list(dict.fromkeys(manifest["split"]))
@@ -147,6 +153,13 @@ def recording_baseline(manifest, train=("train",), test=("test",)):
     -----
     On the released EMPSPEECH split this is right on 121 of 154 test clips, more than any model in
     Table 1 of the paper.
+
+    Examples
+    --------
+    >>> clips = {"clip_id": list("abcd"), "dialog_id": list("rrrs"), "y": [1, 1, 1, 0]}
+    >>> manifest = pd.DataFrame({**clips, "split": ["train", "train", "test", "train"]})
+    >>> recording_baseline(manifest)[["clip_id", "p", "prediction"]].to_dict("list")
+    {'clip_id': ['c'], 'p': [1.0], 'prediction': [1]}
     """
     _need(manifest, "clip_id", "dialog_id", "y", "split")
     if not manifest["y"].isin([0, 1]).all():
@@ -206,6 +219,13 @@ def crossfit_folds(manifest, n_folds=5, seed=42, groups="dialog_id"):
     Notes
     -----
     scikit-learn's `StratifiedGroupKFold` and `StratifiedKFold`, shuffled.
+
+    Examples
+    --------
+    >>> names = [f"clip{i}" for i in range(8)]
+    >>> clips = {"clip_id": names, "dialog_id": list("aabbccdd"), "y": [0, 1] * 4}
+    >>> crossfit_folds(pd.DataFrame(clips), n_folds=2).tolist()
+    [0, 0, 0, 0, 1, 1, 1, 1]
     """
     _need(manifest, "clip_id", "y", *([groups] if groups else []))
     if manifest["clip_id"].duplicated().any():

@@ -35,7 +35,7 @@ from yt_dlp.networking.exceptions import HTTPError, IncompleteRead, TransportErr
 from yt_dlp.utils import ContentTooShortError, GeoRestrictedError, YoutubeDLError
 
 from empdis_utils import places
-from empdis_utils.data import corpora
+from empdis_utils.data import corpora, manifests
 from empdis_utils.data.hashes import sha256
 from empdis_utils.data.media import BadMediaError, open_container
 
@@ -110,7 +110,7 @@ def fetch(
     Returns
     -------
     pd.DataFrame
-        As `corpora.clips_table`: one row per clip, in manifest order. Its status is "ok",
+        As `manifests.clips_table`: one row per clip, in manifest order. Its status is "ok",
         "no_audio" or "no_video" (the recording lacks it), "past_end" (the recording is shorter),
         "removed", "private", "region", "age", "refused" (by the server: a bot check, or too many
         requests), "no_format", "too_large", "too_slow" (`MOST_BYTES`, `MOST_S`), "network",
@@ -147,7 +147,7 @@ def fetch(
                 )
             if i + 1 < len(groups):
                 time.sleep(sleep)
-    return corpora.clips_table(folder, manifest["clip_id"])
+    return manifests.clips_table(folder, manifest["clip_id"])
 
 
 def _recording(recording, group, folder, options):
@@ -474,7 +474,7 @@ def _read(path):
 def _write(rows, path):
     aside = path.with_suffix(".tmp")
     with open(aside, "w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, corpora.CLIPS_COLUMNS, restval="")
+        writer = csv.DictWriter(file, manifests.CLIPS_COLUMNS, restval="")
         writer.writeheader()
         writer.writerows(rows)
     aside.replace(path)

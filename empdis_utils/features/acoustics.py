@@ -128,6 +128,14 @@ def extract(
     program (6.3) on the same file and settings, see the tests. Syllable nuclei follow de Jong &
     Wempe (2009), doi:10.3758/BRM.41.2.385: voiced intensity peaks within 25 dB of the 99th
     percentile, after dips of 2 dB; here on the shared intensity contour.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> clips = ["tests/fixture/corpus/audio/fx00_00.flac", "nowhere.wav"]
+    >>> manifest = pd.DataFrame({"clip_id": ["a", "b"], "audio_path": clips, "n_tokens": 3})
+    >>> extract(manifest, progress=False)[["clip_id", "status"]].to_dict("list")
+    {'clip_id': ['a', 'b'], 'status': ['ok', 'missing']}
     """
     if rate_unit not in ("tokens", "syllables"):
         raise ValueError(f"rate_unit is {rate_unit!r}; use 'tokens' or 'syllables'.")

@@ -171,6 +171,12 @@ def extract(
     -----
     Section 3.1 and Table 12 of the paper. OpenFace: Baltrušaitis et al. (2016),
     doi:10.1109/WACV.2016.7477553. Blendshapes: Apple's ARKit names, map in `PROXIES`.
+
+    Examples
+    --------
+    >>> found = extract(["tests/fixture/broken/openface_good.csv"], "openface", progress=False)
+    >>> found[["status", "n_frames", "face_found"]].to_dict("list")
+    {'status': ['ok'], 'n_frames': [3], 'face_found': [1.0]}
     """
     if source not in MIN_CONFIDENCE:
         raise ValueError(f"source is {source!r}; use one of {', '.join(MIN_CONFIDENCE)}.")

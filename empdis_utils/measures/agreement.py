@@ -233,6 +233,11 @@ def cohen_kappa(first, second=None):
     -----
     Cohen (1960), doi:10.1177/001316446002000104. Checked against scikit-learn, statsmodels and
     R's irrCAC. Own code, so that the value and its bootstrap are one function.
+
+    Examples
+    --------
+    >>> cohen_kappa(["yes", "no", "no", "yes"], ["yes", "no", "yes", "yes"])
+    0.5
     """
     if second is None:
         pairs = _pairs(first)
@@ -278,6 +283,11 @@ def fleiss_kappa(ratings):
     Inter-Rater Reliability, 2014, ch. 2): observed agreement is the mean over clips with two votes
     or more, chance uses the mean over clips of each clip's vote shares. Checked against
     statsmodels (equal numbers) and R's irrCAC (unequal).
+
+    Examples
+    --------
+    >>> round(fleiss_kappa(np.array([[3, 0], [2, 1], [0, 3]])), 3)
+    0.55
     """
     return _of_counts(_fleiss, ratings)
 
@@ -299,6 +309,11 @@ def krippendorff_alpha(ratings):
     Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability". Each clip weighs by its
     number of pairable votes, which is where alpha parts from Fleiss' kappa when numbers differ.
     Checked against the `krippendorff` package and R's irrCAC.
+
+    Examples
+    --------
+    >>> round(krippendorff_alpha(np.array([[3, 0], [2, 1], [0, 3]])), 3)
+    0.6
     """
     return _of_counts(_alpha, ratings)
 
@@ -319,6 +334,11 @@ def gwet_ac1(ratings):
     Notes
     -----
     Gwet (2008), doi:10.1348/000711006X126600. Checked against R's irrCAC.
+
+    Examples
+    --------
+    >>> round(gwet_ac1(np.array([[3, 0], [2, 1], [0, 3]])), 3)
+    0.561
     """
     return _of_counts(_ac1, ratings)
 

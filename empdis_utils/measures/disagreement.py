@@ -332,6 +332,14 @@ def pairwise_disagreement(
     ------
     ValueError
         See `check_predictions`; models that lack clips or seeds of other models; fewer than two.
+
+    Examples
+    --------
+    >>> clips = {"clip_id": list("abcdef") * 2, "inputs": ["text"] * 6 + ["audio"] * 6}
+    >>> table = pd.DataFrame(clips).assign(source="fusion", seed=42, fold=0, split="test", y=1)
+    >>> table["p"] = [0.9, 0.8, 0.7, 0.6, 0.4, 0.3, 0.9, 0.9, 0.9, 0.9, 0.9, 0.9]
+    >>> pairwise_disagreement(table)[["a", "b", "n", "k"]].head(1).to_dict("list")
+    {'a': ['text'], 'b': ['audio'], 'n': [6], 'k': [2.0]}
     """
     table = check_predictions(predictions)
     pairs = _model_list(table)
@@ -421,6 +429,17 @@ def modality_over_seed(
     Then modality rate minus "both" seed rate is (a - b)^2: a ratio of 1 means that the two models
     differ by no more than retraining does. Trainings with one seed are not independent: they share
     the order of clips and the initial weights, so they agree more. Hence pairs of different seeds.
+
+    Examples
+    --------
+    >>> from itertools import product
+    >>> rows = product("abcdefgh", ["text", "audio", "text+audio"], [1, 2])
+    >>> predictions = pd.DataFrame(rows, columns=["clip_id", "inputs", "seed"])
+    >>> predictions = predictions.assign(source="fusion", fold=0, split="test", y=1)
+    >>> predictions["p"] = np.random.default_rng(0).random(len(predictions))
+    >>> found = modality_over_seed(predictions).query("modality == 'text'")
+    >>> found[["baseline", "n", "n_seeds"]].to_dict("list")
+    {'baseline': ['unimodal', 'fusion', 'both'], 'n': [8, 8, 8], 'n_seeds': [2, 2, 2]}
     """
     table = check_predictions(predictions)
     single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
@@ -510,6 +529,16 @@ def quadrants(
     ------
     ValueError
         See `check_predictions`; a model that is missing, or lacks clips or seeds of the others.
+
+    Examples
+    --------
+    >>> clips = {"clip_id": list("abab"), "inputs": ["text", "text", "text+audio", "text+audio"]}
+    >>> table = pd.DataFrame(clips).assign(source="fusion", seed=42, fold=0, split="test", y=1)
+    >>> table["p"] = [0.9, 0.3, 0.8, 0.7]
+    >>> audio = table.tail(2).assign(inputs="audio", p=0.6)
+    >>> found = quadrants(pd.concat([table, audio])).query("modality == 'text' and seed == '42'")
+    >>> found[["clip_id", "conf_unimodal", "quadrant"]].to_dict("list")
+    {'clip_id': ['a', 'b'], 'conf_unimodal': [0.9, 0.3], 'quadrant': ['blue', 'green']}
     """
     table = check_predictions(predictions)
     single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)

@@ -663,6 +663,12 @@ def permutation_test(
     -----
     Phipson & Smyth (2010), doi:10.2202/1544-6115.1585, for the +1. Checked against
     ``scipy.stats.permutation_test`` and against enumeration of all permutations inside cells.
+
+    Examples
+    --------
+    >>> found = permutation_test(np.arange(8.0), np.arange(8) > 3, n_perm=999)
+    >>> found[["n_1", "n_2", "difference"]].to_dict("list")
+    {'n_1': [4], 'n_2': [4], 'difference': [4.0]}
     """
     names, values = columns_of(values)
     n = len(values)
@@ -931,6 +937,15 @@ def compare_groups(
     -----
     Checked against ``scipy.stats.ttest_ind``, ``pingouin.compute_effsize`` and
     ``statsmodels.stats.multitest.multipletests``.
+
+    Examples
+    --------
+    >>> names = [f"clip{i:02d}" for i in range(20)]
+    >>> features = pd.DataFrame({"pitch": np.arange(20.0)}, index=pd.Index(names, name="clip_id"))
+    >>> quadrant = pd.Series(["red"] * 10 + ["blue"] * 10, index=features.index)
+    >>> found = compare_groups(features, quadrant, family="sound", contrasts=[("red", "blue")])
+    >>> found[["n_1", "n_2", "mean_1", "mean_2"]].to_dict("list")
+    {'n_1': [10], 'n_2': [10], 'mean_1': [4.5], 'mean_2': [14.5]}
     """
     if test not in ("welch", "student"):
         raise ValueError(f"test: expected 'welch' or 'student', got {test!r}")

@@ -74,6 +74,13 @@ def predictive_entropy(p) -> np.ndarray:
     Notes
     -----
     Table 5 of the paper. Checked against `scipy.stats.entropy`.
+
+    Examples
+    --------
+    >>> predictive_entropy([0.5, 0.9]).round(3).tolist()
+    [0.693, 0.325]
+    >>> predictive_entropy([[0.2, 0.3, 0.5]]).round(3).tolist()
+    [1.03]
     """
     proba = _probabilities(p)
     return -xlogy(proba, proba).sum(axis=1).clip(max=0)
@@ -118,6 +125,13 @@ def calibration(
     -----
     ECE: Naeini et al. 2015; Guo et al. 2017, arXiv:1706.04599. Checked against scikit-learn's
     `brier_score_loss`, `log_loss` and `calibration_curve`.
+
+    Examples
+    --------
+    >>> y, p = [0, 0, 1, 1, 1, 0], [0.2, 0.4, 0.6, 0.8, 0.9, 0.7]
+    >>> summary, bins = calibration(y, p, n_bins=2)
+    >>> summary["n"], round(summary["brier"], 3), bins["n"].tolist()
+    (6, 0.15, [2, 4])
     """
     proba = _probabilities(p)
     y = _labels(y, proba)

@@ -124,6 +124,12 @@ def load(name, checkpoint=None, *, n_classes=2, revision=None):
         No such package; a folder without config, weights or processor file.
     OSError
         A hub id that is neither cached nor can be downloaded.
+
+    Examples
+    --------
+    >>> model, tokenizer = load("roberta", "tests/fixture/checkpoints/roberta")
+    >>> model.config.hidden_size
+    64
     """
     config = find(name, checkpoint, revision=revision)
     encoder = ENCODERS[name]

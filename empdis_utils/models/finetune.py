@@ -140,6 +140,15 @@ def finetune(
         No usable training clip; a label outside the model's classes; a clip in `train` and `val`.
     OSError, MemoryError
         The disk of the cache is full; memory runs out. One sentence each.
+
+    Examples
+    --------
+    >>> model = encoders.load("roberta", "tests/fixture/checkpoints/roberta")
+    >>> texts = ["I am so sorry.", "The bus is late.", "That must hurt.", "It is noon."]
+    >>> caches = cache_trunks({"roberta": model}, texts, progress=False)
+    >>> fitted = finetune(caches["roberta"], [1, 0, 1, 0], [0, 1, 2], seed=42, epochs=1)
+    >>> fitted.p.shape
+    (4,)
     """
     y = np.asarray(y)
     train = _rows(train, cache)

@@ -117,6 +117,12 @@ class GatedAttentionFusion(nn.Module):
     -----
     Source: ``fusionmodel.py`` of the release, which wants one width for all modalities. Checked
     against a plain re-statement with the same weights (``tests/unit/test_fusion.py``).
+
+    Examples
+    --------
+    >>> net = GatedAttentionFusion({"text": 3, "audio": 2}).eval()
+    >>> net({"text": torch.zeros(4, 3), "audio": torch.zeros(4, 2)})[0].shape
+    torch.Size([4, 2])
     """
 
     def __init__(
@@ -413,6 +419,14 @@ def fit(
     -----
     Source: ``train_fusion_model`` of the release; Appendix B.2 for ``paper``. A last batch of one
     clip joins the batch before it: batch norm cannot train on one row.
+
+    Examples
+    --------
+    >>> rng, y = np.random.default_rng(0), np.arange(40) % 2
+    >>> embeddings = {"text": rng.normal(size=(40, 3)), "audio": rng.normal(size=(40, 2))}
+    >>> fitted = fit(embeddings, y, train=np.arange(30))
+    >>> fitted.modalities
+    ('text', 'audio')
     """
     recipe = _recipe(recipe)
     y = _check_labels(y)
@@ -515,6 +529,14 @@ def predict(
     ------
     ValueError
         A modality or a width that does not match, NaN or infinite values.
+
+    Examples
+    --------
+    >>> rng, y = np.random.default_rng(0), np.arange(40) % 2
+    >>> embeddings = {"text": rng.normal(size=(40, 3)), "audio": rng.normal(size=(40, 2))}
+    >>> fitted = fit(embeddings, y, train=np.arange(30))
+    >>> predict(fitted, embeddings).p.shape
+    (40,)
     """
     lacking = [m for m in fitted.modalities if m not in embeddings]
     if lacking:

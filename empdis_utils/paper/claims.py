@@ -306,6 +306,12 @@ def evaluate(claims, runs, profiles, synthetic=("fixture",)):
     -----
     p is read off the intervals; q is its Benjamini-Hochberg adjustment over all cells that could be
     tested. A verdict for or against needs q of 0.05 or less, too; else it is ``too little data``.
+
+    Examples
+    --------
+    >>> found = evaluate(read(), "no-such-folder", ["mosi"])
+    >>> sorted(set(found["verdict"]))
+    ['not testable']
     """
     rows = []
     for claim in claims:

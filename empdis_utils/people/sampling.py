@@ -39,6 +39,15 @@ def sample_for_annotation(quadrants, manifest, per_cell=17, seed=42):
     One minimum-cost flow, solved as a linear program (`scipy.optimize.linprog`; a vertex of it is
     whole-numbered). Goals in this order: fill the cells; no clip in two cells; recordings evenly
     within each cell (the k-th clip of a recording costs k); chance.
+
+    Examples
+    --------
+    >>> cells = {"modality": "text", "quadrant": ["red", "red", "blue", "blue"]}
+    >>> quadrants = pd.DataFrame({"clip_id": list("abcd"), **cells})
+    >>> manifest = pd.DataFrame({"clip_id": list("abcd"), "dialog_id": list("rsrs")})
+    >>> sample, shortfalls = sample_for_annotation(quadrants, manifest, per_cell=2)
+    >>> len(sample), shortfalls[["quadrant", "missing"]].to_dict("list")
+    (4, {'quadrant': ['green', 'yellow'], 'missing': [2, 2]})
     """
     double = quadrants.duplicated(["clip_id", "modality"])
     if double.any():

@@ -10,8 +10,10 @@ import functools
 import hashlib
 import json
 import os
+import re
 from pathlib import Path
 
+from empdis_utils.data import catalogue, checks
 from empdis_utils.data.hashes import meaning, sha256
 from empdis_utils.places import PACKAGE, ROOT, clips_dir, media_dirs
 from empdis_utils.press.parameters import GIVEN_BY_RUN, all_parameters, read_notebook
@@ -108,34 +110,55 @@ def module_file(name):
     return None
 
 
+def data_named(text, room=None):
+    """Hashes of the package's data that a source names, and of what that names in turn.
+
+    Parameters
+    ----------
+    text : str
+        Source; names stand in quotes: templates of `show` (``.html``), and tables (``.yaml``).
+    room : Path, optional
+        Folder of the source, where its ``.yaml`` stand.
+    """
+    waiting, found = [text], {}
+    while waiting:
+        for name in re.findall(r"""["'](\w+\.(?:html|yaml))["']""", waiting.pop()):
+            path = PACKAGE / "show" / "templates" if name.endswith(".html") else room
+            if path and name not in found and (path / name).is_file():
+                found[name] = sha256(path / name)
+                waiting.append((path / name).read_text(encoding="utf-8"))
+    return found
+
+
 @functools.lru_cache(maxsize=512)
 def _module(path, changed):
     source = path.read_bytes()
     package = path.parent.relative_to(PACKAGE).parts
-    return meaning(source), frozenset(imported(source, package))
+    return meaning(source), frozenset(imported(source, package)), source.decode()
 
 
 def closure(names):
-    """Hashes of modules and of all they import in turn: dict of dotted name to hash."""
+    """Hashes of modules, of all they import in turn, and of the data that these name."""
     waiting, seen, found = set(names), set(), {}
     while waiting:
         name = waiting.pop()
         path = None if name in seen else module_file(name)
         seen.add(name)
         if path is not None:
-            made, more = _module(path, path.stat().st_mtime_ns)
-            found[".".join((PACKAGE.name, *name))] = made
+            made, more, text = _module(path, path.stat().st_mtime_ns)
+            found |= {".".join((PACKAGE.name, *name)): made, **data_named(text, path.parent)}
             waiting |= more - seen
     return found
 
 
 def code_of(chapter):
-    """Hashes of a chapter's code cells and of the modules that they reach."""
+    """Hashes of a chapter's code cells, and of the modules and data that they reach."""
     cells = code_cells(read_notebook(chapter))
-    names = set()
+    names, found = set(), {"notebook": digest(cells)}
     for source, _ in cells:
         names |= imported(source)
-    return {"notebook": digest(cells), **closure(names)}
+        found |= data_named(source)
+    return found | closure(names)
 
 
 # ---- files -----------------------------------------------------------------------------------
@@ -153,8 +176,8 @@ def media_of(manifest):
         with open(manifest, encoding="utf-8-sig", newline="") as file:
             for row in csv.DictReader(file):
                 for column in ("audio_path", "video_path"):
-                    path = (folder / (row.get(column) or "")).resolve()
-                    if path.is_file() and path.is_relative_to(folder):
+                    path = checks.inside(folder, row.get(column) or "")
+                    if path and path.is_file():
                         found.append(path)
     except (OSError, ValueError, csv.Error):
         pass  # the loader says what is wrong with it
@@ -169,15 +192,13 @@ def corpus_files(corpus):
     corpus : str
         A corpus's name, the path of a manifest, or ``predictions:`` and the path of a CSV.
     """
-    from empdis_utils.data import corpora
-
     corpus = str(corpus)
     if corpus == "fixture":
-        return {str(p.relative_to(corpora.FIXTURE)): p for p in files_in(corpora.FIXTURE)}
-    if corpus in corpora.CATALOGUE:
-        if not corpora.at_hand(corpus):
+        return {str(p.relative_to(catalogue.FIXTURE)): p for p in files_in(catalogue.FIXTURE)}
+    if corpus in catalogue.CATALOGUE:
+        if not catalogue.at_hand(corpus):
             return None
-        found = dict(corpora.local_files(corpus))
+        found = dict(catalogue.local_files(corpus))
         clips = clips_dir() if corpus == "empspeech" else None
         if clips and (clips / "clips.csv").is_file():
             found |= {f"clips/{p.relative_to(clips)}": p for p in files_in(clips)}

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sklearn.neighbors import NearestNeighbors
 
-from empdis_utils.data import corpora, downloads, tables
+from empdis_utils.data import catalogue, checks, corpora, downloads, manifests, tables
 from empdis_utils.data.corpora import CorpusError
 
 DATA = os.environ.get("EMPDIS_DATA")
@@ -33,7 +33,7 @@ def alone(tmp_path, monkeypatch):
     """No corpus at hand, an empty cache, and nobody listening where downloads come from."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        monkeypatch.setattr(corpora, "RAW", f"http://127.0.0.1:{free.getsockname()[1]}")
+        monkeypatch.setattr(catalogue, "RAW", f"http://127.0.0.1:{free.getsockname()[1]}")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.delenv("EMPDIS_DATA", raising=False)
     monkeypatch.setenv("EMPDIS_CACHE", str(tmp_path / "cache"))
@@ -80,7 +80,7 @@ def test_empspeech_is_read_as_it_is(tmp_path, monkeypatch):
     empspeech(tmp_path)
     corpus = load("empspeech", tmp_path, monkeypatch)
     manifest = corpus.manifest
-    assert list(manifest.columns) == list(corpora.MANIFEST_COLUMNS)
+    assert list(manifest.columns) == list(manifests.MANIFEST_COLUMNS)
     assert manifest["clip_id"].tolist() == ["r1_1", "r2_0", "r2_3", "r1_5", "r3_7"]
     assert manifest["split"].tolist() == ["train"] * 3 + ["val", "test"]
     assert manifest["transcript"].tolist() == [
@@ -363,7 +363,7 @@ def test_own_manifest_derives_what_is_absent(tmp_path):
         ["?", "b", "007", "", "neutral", "test", "", "", "2"],
     ]
     manifest = corpora.read_manifest(own(tmp_path, rows, columns))
-    assert list(manifest.columns) == list(corpora.MANIFEST_COLUMNS)
+    assert list(manifest.columns) == list(manifests.MANIFEST_COLUMNS)
     assert manifest["dialog_id"].tolist() == ["007", "007"]
     assert manifest["n_tokens"].tolist() == [3, 0]
     assert manifest["y"].tolist() == [1, 0]
@@ -500,7 +500,7 @@ def test_too_little_memory_is_a_sentence(tmp_path, monkeypatch):
         raise MemoryError
 
     path = own(tmp_path, [["a", "r", "x", "neutral", "train"]])
-    monkeypatch.setattr(corpora, "_decode", none_left)
+    monkeypatch.setattr(checks, "_decode", none_left)
     with pytest.raises(CorpusError, match=r"manifest.csv: not enough memory to read 0 MB"):
         corpora.read_manifest(path)
 
@@ -537,7 +537,7 @@ def test_load_names_what_it_knows(tmp_path):
     with pytest.raises(CorpusError, match="nowhere.csv: cannot be read"):
         corpora.load(tmp_path / "nowhere.csv")
     with pytest.raises(CorpusError, match="no corpus 'x' to download"):
-        corpora.paths("x")
+        catalogue.paths("x")
 
 
 # The synthetic corpus
@@ -581,7 +581,7 @@ def server(monkeypatch):
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
         threading.Thread(target=http.serve_forever, args=(0.02,), daemon=True).start()
-        monkeypatch.setattr(corpora, "RAW", f"http://127.0.0.1:{http.server_port}")
+        monkeypatch.setattr(catalogue, "RAW", f"http://127.0.0.1:{http.server_port}")
         yield pages, asked
         http.shutdown()
 
@@ -605,11 +605,11 @@ def test_files_are_downloaded_once(tmp_path, server, tiny):
     pages, asked = server
     pages |= {address(name): data for name, data in tiny.items()}
     assert not corpora.at_hand("tiny")
-    found = corpora.paths("tiny")
+    found = catalogue.paths("tiny")
     assert {name: path.read_bytes() for name, path in found.items()} == tiny
     assert all(path.parent == tmp_path / "cache" / "tiny" for path in found.values())
     assert corpora.at_hand("tiny")
-    assert corpora.paths("tiny") == found == corpora.fetch("tiny")
+    assert catalogue.paths("tiny") == found == catalogue.fetch("tiny")
     assert sorted(asked) == sorted(pages)
 
 
@@ -621,7 +621,7 @@ def test_own_files_come_first_and_are_used_as_they_are(tmp_path, monkeypatch, se
     own_file.write_bytes(b"edited")
     monkeypatch.setenv("EMPDIS_DATA", str(tmp_path / "data"))
     with pytest.warns(UserWarning, match="a.csv differs from the published file"):
-        found = corpora.paths("tiny")
+        found = catalogue.paths("tiny")
     assert found["a.csv"] == own_file and own_file.read_bytes() == b"edited"
     assert found["b.csv"].read_bytes() == b"second"
     assert asked == [address("b.csv")]
@@ -630,10 +630,10 @@ def test_own_files_come_first_and_are_used_as_they_are(tmp_path, monkeypatch, se
 def test_a_spoiled_cache_is_replaced(tmp_path, server, tiny):
     pages, asked = server
     pages |= {address(name): data for name, data in tiny.items()}
-    corpora.paths("tiny")
+    catalogue.paths("tiny")
     (tmp_path / "cache" / "tiny" / "a.csv").write_bytes(b"fir")
     assert not corpora.at_hand("tiny")
-    assert corpora.paths("tiny")["a.csv"].read_bytes() == b"first"
+    assert catalogue.paths("tiny")["a.csv"].read_bytes() == b"first"
     assert asked.count(address("a.csv")) == 2
 
 
@@ -641,12 +641,12 @@ def test_wrong_hash_and_404_are_told_together_and_nothing_is_kept(tmp_path, serv
     pages, _ = server
     pages[address("a.csv")] = b"not the file"
     with pytest.raises(CorpusError) as error:
-        corpora.paths("tiny")
+        catalogue.paths("tiny")
     text = str(error.value)
     assert text.startswith("tiny: 2 of 2 files are missing.")
     assert "SHA256 hash of downloaded file" in text and "404" in text
     for name, data in tiny.items():
-        assert corpora.RAW + address(name) in text
+        assert catalogue.RAW + address(name) in text
         assert hashlib.sha256(data).hexdigest() in text
     assert not list((tmp_path / "cache").rglob("*.csv"))
     assert not corpora.at_hand("tiny")
@@ -657,16 +657,16 @@ def test_without_network_one_message_says_what_to_put_where(tmp_path, monkeypatc
     folder.mkdir(parents=True)
     (folder / "b.csv").write_bytes(tiny["b.csv"])
     with pytest.raises(CorpusError) as error:
-        corpora.paths("tiny")
+        catalogue.paths("tiny")
     text = str(error.value)
     assert "1 of 2 files are missing" in text and "b.csv" not in text
-    assert "a.csv: no connection" in text and corpora.url("tiny", "a.csv") in text
+    assert "a.csv: no connection" in text and catalogue.url("tiny", "a.csv") in text
     assert str(folder) in text and "EMPDIS_DATA" in text
     monkeypatch.setenv("EMPDIS_DATA", str(tmp_path))
     with pytest.raises(CorpusError, match=str(tmp_path / "tiny")):
-        corpora.paths("tiny")
+        catalogue.paths("tiny")
     (folder / "a.csv").write_bytes(tiny["a.csv"])
-    assert corpora.paths("tiny")["a.csv"] == folder / "a.csv"
+    assert catalogue.paths("tiny")["a.csv"] == folder / "a.csv"
 
 
 def test_a_file_too_large_to_be_the_corpus_is_not_downloaded(tmp_path, monkeypatch, server, tiny):
@@ -674,7 +674,7 @@ def test_a_file_too_large_to_be_the_corpus_is_not_downloaded(tmp_path, monkeypat
     pages |= {address("a.csv"): bytes(10**6), address("b.csv"): tiny["b.csv"]}
     monkeypatch.setattr(downloads, "MOST_BYTES", 1000)
     with pytest.raises(CorpusError, match="(?s)1 of 2 files.*a.csv: larger than 1,000 bytes"):
-        corpora.paths("tiny")
+        catalogue.paths("tiny")
     assert [path.name for path in (tmp_path / "cache" / "tiny").iterdir()] == ["b.csv"]
 
 
@@ -686,7 +686,7 @@ def test_the_data_folder_may_have_a_space(tmp_path, monkeypatch, tiny, name):
         (folder / file).write_bytes(data)
     monkeypatch.setenv("EMPDIS_DATA", str(folder.parent))
     assert corpora.at_hand("tiny")
-    assert corpora.paths("tiny") == {file: folder / file for file in tiny}
+    assert catalogue.paths("tiny") == {file: folder / file for file in tiny}
 
 
 def test_a_mistyped_data_folder_is_told(tmp_path, monkeypatch, server, tiny):
@@ -694,7 +694,7 @@ def test_a_mistyped_data_folder_is_told(tmp_path, monkeypatch, server, tiny):
     pages |= {address(name): data for name, data in tiny.items()}
     monkeypatch.setenv("EMPDIS_DATA", str(tmp_path / "dtaa"))
     with pytest.warns(UserWarning, match="dtaa, which is not a folder"):
-        corpora.paths("tiny")
+        catalogue.paths("tiny")
 
 
 def test_command_line(capsys, server, tiny):
@@ -713,7 +713,7 @@ def test_command_line(capsys, server, tiny):
 
 
 def test_addresses_are_pinned():
-    assert corpora.url("mosi", "audio_train0.csv").endswith(
+    assert catalogue.url("mosi", "audio_train0.csv").endswith(
         "/declare-lab/multimodal-deep-learning/111b401d867c14a1dcd930fd2b2ab58a5eca3f70/"
         "contextual-multimodal-fusion/data/audio/audio_train0.csv"
     )
@@ -914,4 +914,4 @@ def test_a_published_file_that_cannot_be_read_is_a_sentence(tmp_path, monkeypatc
 
     monkeypatch.setattr(Path, "read_bytes", refused)
     with pytest.raises(CorpusError, match=r"cannot be read \(Permission denied\)"):
-        corpora.paths("tiny")
+        catalogue.paths("tiny")

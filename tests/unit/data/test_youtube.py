@@ -27,7 +27,7 @@ from yt_dlp.extractor.youtube import YoutubeIE
 from yt_dlp.utils import DownloadError, ExtractorError, GeoRestrictedError
 
 from empdis_utils import places
-from empdis_utils.data import corpora, youtube
+from empdis_utils.data import corpora, manifests, youtube
 from empdis_utils.data.media import load_audio, load_frames
 
 FPS, RATE, SECONDS = 25, 44_100, 8.0
@@ -370,7 +370,7 @@ def test_what_is_fetched_is_not_lost_by_a_kill(server, tmp_path):
     later = server.asked[before:]
     assert {name for name, _ in later} == {"slow"}, "the finished recording is not asked for"
     assert f"bytes={size}-" in {asked for _, asked in later}, "the other goes on where it was"
-    table = corpora.clips_table(release / "clips", rows["filename"])
+    table = manifests.clips_table(release / "clips", rows["filename"])
     assert table["status"].tolist() == ["ok"] * 4
 
 
@@ -408,7 +408,7 @@ def test_three_unreachable_recordings_in_a_row_stop_the_run(server, tmp_path):
     dead = {"url": "http://127.0.0.1:1/{}.mp4", "sleep": 0, "retries": 0, "progress": False}
     with pytest.raises(youtube.ClipsError, match="3 recordings in a row .* later: it goes on"):
         youtube.fetch(segments("a", "b", "c", "d"), tmp_path / "dead", **dead)
-    table = corpora.clips_table(tmp_path / "dead", segments("a", "b", "c", "d")["clip_id"])
+    table = manifests.clips_table(tmp_path / "dead", segments("a", "b", "c", "d")["clip_id"])
     assert table["status"].tolist() == ["network"] * 6 + ["not_fetched"] * 2
 
 
@@ -532,7 +532,7 @@ def test_the_corpus_has_the_clips_that_are_there(server, tmp_path, monkeypatch):
     assert corpus.clips["reason"][3] and corpus.manifest["video_path"].isna().tolist() == [
         False
     ] * 3 + [True]
-    assert corpus.manifest.columns.tolist() == list(corpora.MANIFEST_COLUMNS)
+    assert corpus.manifest.columns.tolist() == list(manifests.MANIFEST_COLUMNS)
     sounds = [load_audio(path).status for path in corpus.media("audio_path")]
     assert sounds == ["missing", "missing", "ok", "missing"]
     (folder / corpus.manifest["video_path"][0]).unlink()
@@ -546,7 +546,7 @@ def test_paths_cannot_leave_the_folder(tmp_path, monkeypatch, path):
     (folder / "audio").mkdir(parents=True)
     (folder / "audio" / "link.flac").symlink_to("/etc/hostname")
     row = {"clip_id": "whole_1.0", "status": "ok", "audio_path": path}
-    pd.DataFrame([row], columns=corpora.CLIPS_COLUMNS).to_csv(folder / "clips.csv", index=False)
+    pd.DataFrame([row], columns=manifests.CLIPS_COLUMNS).to_csv(folder / "clips.csv", index=False)
     with pytest.warns(UserWarning), pytest.raises(corpora.CorpusError, match="audio_path") as error:
         corpora.load_empspeech()
     assert error.value.problems[0].line == 2

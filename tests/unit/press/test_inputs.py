@@ -53,6 +53,18 @@ def test_the_closure_is_what_python_imports():
     assert wanted <= found | {"empdis_utils"} and len(found) >= len(wanted)
 
 
+def test_a_template_counts_for_those_who_name_it(copy):
+    folder = copy / "show" / "templates"
+    (folder / "outer.html").write_text('{% include "details.html" %}')
+    assert set(inputs.data_named("render('outer.html')")) == {"outer.html", "details.html"}
+    assert inputs.data_named('open("outer.html", "none.html")').keys() >= {"outer.html"}
+    assert inputs.data_named("outer.html") == {}
+    (copy / "show" / "user.py").write_text('NAME = "outer.html"')
+    before = inputs.closure({("show", "user")})
+    (folder / "details.html").write_text("other")
+    assert inputs.changed(before, inputs.closure({("show", "user")})) == ["details.html"]
+
+
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
     """A copy of the package that a test may edit."""
