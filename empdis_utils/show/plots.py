@@ -8,12 +8,14 @@ import numpy as np
 from matplotlib import pyplot as plt
 from pandas.api.types import is_numeric_dtype
 
-from empdis_utils.show.style import MODALITY_COLORS, QUADRANT_COLORS
+from empdis_utils.show.style import MODALITY_COLORS, QUADRANT_COLORS, QUADRANT_MARKERS
 
 __all__ = ["curves", "intervals", "message", "shifts", "specification_curve"]
 
 #: Colour of each thing that has one on every page; what is not named is black.
 COLORS = {**MODALITY_COLORS, **QUADRANT_COLORS, "voice": MODALITY_COLORS["audio"]}
+#: Shape of each thing that has one; ties and clips without a majority are in no quadrant.
+SHAPES = {**QUADRANT_MARKERS, "tie": "d", "none": "d"}
 
 
 def curves(
@@ -29,6 +31,7 @@ def curves(
     dashed=(),
     panels=None,
     lines=None,
+    ticks=None,
     log=False,
     xlabel=None,
     ylabel="",
@@ -53,6 +56,8 @@ def curves(
         Column; one panel for each of its values, side by side.
     lines : dict, optional
         y -> linestyle of a horizontal line.
+    ticks : (str, sequence of float), optional
+        What they are, and values of `x`: strokes at the top, such as numbers of the paper.
     log : bool
         A logarithmic axis for `x`, with ticks at its values.
     xlabel, ylabel : str
@@ -93,6 +98,11 @@ def curves(
                 ax.vlines(at, own[low], own[high], color=line.get_color(), linewidth=1)
         for level, dash in (lines or {}).items():
             ax.axhline(level, color="black", linewidth=0.8, linestyle=dash)
+        if ticks:
+            ax.plot(
+                ticks[1], [0.97] * len(ticks[1]), "|", transform=ax.get_xaxis_transform(),
+                color=COLORS["red"], markersize=14, markeredgewidth=2, label=ticks[0],
+            )  # fmt: skip
         if levels is not None:
             ax.set_xticks(range(len(levels)), levels)
             ax.set_xlim(-0.3, len(levels) - 0.7)
@@ -122,6 +132,7 @@ def intervals(
     lines=None,
     from_first=False,
     wrap=None,
+    stacked=False,
     band=None,
     xlabel="",
     title="",
@@ -145,7 +156,7 @@ def intervals(
         Column whose entries have a colour in `COLORS` (modalities, quadrants); others are black, as
         is everything when there is no such column.
     marker : str
-        Column of matplotlib markers, or one marker for all.
+        Column of quadrants or of matplotlib markers, or one marker for all.
     hollow : str, optional
         Column of bool: True draws the dot open.
     panels : str, optional
@@ -158,6 +169,8 @@ def intervals(
         A dashed line through the first dot of each panel: what the others are held against.
     wrap : int, optional
         Panels in a line; the others go below.
+    stacked : bool
+        Panels one below the other, each with rows of its own.
     band : tuple of float, optional
         Ends of a grey vertical band.
     xlabel, title : str
@@ -187,7 +200,14 @@ def intervals(
     """
     parts = list(table.groupby(panels, sort=False)) if panels else [(title, table)]
     rows = max([len(part) for _, part in parts] or [0])
-    if axes is None:
+    if axes is None and stacked:
+        heights = [len(part) + 1 for _, part in parts] or [1]
+        _, grid = plt.subplots(
+            len(heights), 1, figsize=(width, 1.1 + row_height * sum(heights)), sharex=True,
+            squeeze=False, layout="constrained", height_ratios=heights,
+        )  # fmt: skip
+        axes = grid.ravel()
+    elif axes is None:
         columns = min(len(parts), wrap or len(parts)) or 1
         deep = -(-len(parts) // columns) or 1
         size = (width, deep * (1.1 + row_height * max(rows, 1)))
@@ -211,16 +231,20 @@ def intervals(
             ax.plot(ticks, [row + 0.22] * len(ticks), "|", color=color, markersize=5)
             if low:
                 ax.plot([item[low], item[high]], [row, row], color=color, linewidth=1.5)
+            shape = item.get(marker, marker)
             ax.plot(
                 item[value],
                 row,
-                item.get(marker, marker),
+                SHAPES.get(shape, shape),
                 color=color,
                 markerfacecolor="white" if hollow and item[hollow] else color,
             )
-        ax.set(title=name, xlabel=xlabel, ylim=(max(rows, 1) - 0.5, -0.5), xlim=xlim)
-    if parts:
-        axes[0].set_yticks(range(rows), parts[0][1][label])
+        height = len(part) if stacked else rows
+        ax.set(title=name, xlabel=xlabel, ylim=(max(height, 1) - 0.5, -0.5), xlim=xlim)
+        if stacked:
+            ax.label_outer()
+    for ax, (_, part) in zip(axes, parts if stacked else parts[:1], strict=False):
+        ax.set_yticks(range(len(part)), part[label])
     return axes[0].figure
 
 

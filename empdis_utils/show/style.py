@@ -98,6 +98,17 @@ def readable(table):
     return rounded.reset_index(drop=True)
 
 
+def labelled(table, template):
+    """The same table with a column `label`: the template filled in from each row.
+
+    Examples
+    --------
+    >>> labelled(pd.DataFrame({"modality": ["text"], "n": [3]}), "{modality} (n={n})")["label"][0]
+    'text (n=3)'
+    """
+    return table.assign(label=[template.format(**row) for row in table.to_dict("records")])
+
+
 def leading(table, *names):
     """The same table with these columns first: what the reader is asked to look at."""
     return table[[*names, *(name for name in table.columns if name not in names)]]

@@ -117,3 +117,23 @@ def test_a_specification_is_a_column_of_strokes():
     assert [line.get_xdata().tolist() for line in middle.lines] == [[1, 2], [2]]
     assert [t.get_text() for t in bottom.get_yticklabels()] == ["seed: 1", "seed: 2"]
     assert [line.get_xdata().tolist() for line in bottom.lines] == [[2], [0, 1]]
+
+
+def test_stacked_panels_have_rows_of_their_own_and_quadrants_their_shape():
+    table = pd.DataFrame(
+        {"block": ["a", "a", "b"], "quadrant": ["blue", "tie", "red"], "n": [3, 4, 5], "v": 0.5,
+         "ci_low": 0.4, "ci_high": 0.6}
+    )  # fmt: skip
+    how = dict(hue="quadrant", marker="quadrant", panels="block", stacked=True, xlabel="nats")
+    one, two = plots.intervals(table, "v", "n", **how).axes
+    assert [t.get_text() for t in one.get_yticklabels()] == ["3", "4"]
+    assert [t.get_text() for t in two.get_yticklabels()] == ["5"]
+    shapes = [line.get_marker() for ax in (one, two) for line in ax.lines]
+    assert {"o", "d", "X"} <= set(shapes) and one.get_xlabel() == "" and two.get_xlabel() == "nats"
+
+
+def test_curves_have_strokes_at_the_top():
+    table = pd.DataFrame({"x": [0.0, 1.0], "y": [0.1, 0.9], "who": "one"})
+    ax = plots.curves(table, "x", "y", "who", ticks=("paper", [0.2, 0.3])).axes[0]
+    (strokes,) = [line for line in ax.lines if line.get_label() == "paper"]
+    assert list(strokes.get_xdata()) == [0.2, 0.3] and strokes.get_marker() == "|"
