@@ -8,38 +8,47 @@ import pandas as pd
 
 from empdis_utils.measures import agreement
 
-__all__ = ["changes", "quadrants", "readings"]
+__all__ = ["changes", "merged", "quadrants", "readings"]
 
 
-def readings(votes, clips, categories):
-    """Counts of each modality, the clips in one order.
+def merged(votes, parts):
+    """The same votes for fewer answers, each the sum of some.
 
     Parameters
     ----------
     votes : DataFrame
         clip_id, modality, and a column of votes for each answer.
-    clips : sequence of str
-    categories : sequence of str, or mapping of str to sequence of str
-        Columns; or new categories, each the sum of some columns.
+    parts : dict of str to sequence of str
 
     Returns
     -------
-    dict of str to DataFrame [n_clips, k]
+    DataFrame
+        clip_id, modality, and the keys of `parts`.
+
+    Examples
+    --------
+    >>> votes = pd.DataFrame({"clip_id": ["a"], "modality": "audio", "N": [3], "S": [1], "F": [2]})
+    >>> merged(votes, {"neutral": ["N"], "emotional": ["S", "F"]})["emotional"].to_list()
+    [3]
+    """
+    sums = {name: votes[list(columns)].sum(axis=1) for name, columns in parts.items()}
+    return votes[["clip_id", "modality"]].assign(**sums)
+
+
+def readings(votes, clips, categories):
+    """Counts of each modality [n_clips, k], the clips in one order: dict of str to DataFrame.
+
+    Parameters
+    ----------
+    votes : DataFrame
+        clip_id, modality, and the columns `categories`.
+    clips, categories : sequence of str
 
     Raises
     ------
     KeyError
         A clip without a row in a modality.
-
-    Examples
-    --------
-    >>> votes = pd.DataFrame({"clip_id": ["a", "b"], "modality": "audio", "N": [3, 0], "S": [1, 4]})
-    >>> readings(votes, ["b", "a"], {"any": ["N", "S"]})["audio"]["any"].to_dict()
-    {'b': 4, 'a': 4}
     """
-    if isinstance(categories, dict):
-        sums = {name: votes[list(parts)].sum(axis=1) for name, parts in categories.items()}
-        votes = votes[["clip_id", "modality"]].assign(**sums)
     return {
         modality: part.set_index("clip_id").loc[list(clips), list(categories)]
         for modality, part in votes.groupby("modality", sort=False)

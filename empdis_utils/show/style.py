@@ -121,6 +121,22 @@ class Sentence(str):
         return str(self)
 
 
+def by_quadrant(table, value):
+    """`agreement.divided` for reading: a row per answer and modality, a column per quadrant."""
+    text = with_interval(table, value, digits=2)
+    text[value] += ", n=" + text["n"].astype(str)
+    wide = text.pivot(index=["answers", "modality"], columns="quadrant", values=value).fillna("")
+    return wide[[q for q in (*QUADRANT_COLORS, "tie", "none") if q in wide]]
+
+
+def verdicts(table):
+    """Sentences with their verdicts for reading; the sentences get room."""
+    text = with_interval(table, "here", digits=2)
+    text = with_interval(text, "excess", "excess_low", "excess_high", digits=2)
+    shown = leading(text, "claim", "verdict", "here", "excess").style.hide(axis="index")
+    return shown.set_properties(subset=["claim"], **{"min-width": "17rem"})
+
+
 def told(table: pd.DataFrame) -> pd.DataFrame:
     """The table of `gaps` for reading: value, placebo and excess with their intervals."""
     shown = with_interval(table, "value")
