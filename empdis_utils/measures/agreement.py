@@ -11,11 +11,32 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from empdis_utils.data.tables import SCHEMAS
-
-# Part of this module's public names.
+from empdis_utils.data.tables import QUADRANTS, SCHEMAS
 from empdis_utils.measures import inference
 from empdis_utils.measures.inference import Interval
+
+__all__ = [
+    "JUDGMENTS",
+    "agreement_table",
+    "annotator_bias",
+    "cohen_kappa",
+    "cohen_kappa_of_cells",
+    "delta_between_rounds",
+    "difference",
+    "divided",
+    "fleiss_kappa",
+    "gwet_ac1",
+    "interval",
+    "krippendorff_alpha",
+    "moments_of",
+    "movement",
+    "people_quadrants",
+    "raw_agreement",
+    "soft_labels",
+    "split_answers",
+    "split_votes",
+    "vote_counts",
+]
 
 JUDGMENTS = ("neutral", "empathetic")
 KAPPA = list(SCHEMAS["kappa"].columns)
@@ -358,8 +379,17 @@ def _interval(moments, groups, function, n, n_boot, seed) -> Interval:
     return found
 
 
-def _moments(ratings, statistic):
-    """Moments, function and number of clips of a statistic given by name or public function."""
+def moments_of(ratings, statistic):
+    """A statistic, by name or public function, as a function of sums over clips.
+
+    Returns
+    -------
+    moments : array [n_clips, c]
+    function : callable
+        Of sums of moments [..., c].
+    n : int
+        Clips that count.
+    """
     name = getattr(statistic, "__name__", statistic)
     if name not in STATISTICS:
         raise ValueError(f"unknown statistic {name!r}: one of {sorted(STATISTICS)}")
@@ -412,7 +442,7 @@ def interval(counts, groups, statistic="krippendorff_alpha", n_boot=2000, seed=4
     The interval is that of `inference.intervals`, and that of `inference.share_interval` for the
     raw agreement, which is a mean of shares.
     """
-    moments, function, n = _moments(counts, statistic)
+    moments, function, n = moments_of(counts, statistic)
     if function is _mean:
         judged = moments[:, 0] > 0
         groups = None if groups is None else np.asarray(groups)[judged]
@@ -469,12 +499,12 @@ def difference(
     if getattr(statistic, "__name__", statistic) == "cohen_kappa":
         # One coding for both sides, so that the confusion matrices have the same cells.
         stacked = pd.concat([first, second.set_axis(first.columns, axis=1)])
-        moments, function, _ = _moments(stacked, statistic)
+        moments, function, _ = moments_of(stacked, statistic)
         one, two = moments[: len(first)], moments[len(first) :]
         both = one.any(axis=1) & two.any(axis=1)
     else:
-        one, function, _ = _moments(first, statistic)
-        two, _, _ = _moments(second, statistic)
+        one, function, _ = moments_of(first, statistic)
+        two, _, _ = moments_of(second, statistic)
         both = (one[:, 0] > 0) & (two[:, 0] > 0)
     one, two = one[both], two[both]
     groups = np.arange(len(first)) if groups is None else np.asarray(groups)
@@ -697,7 +727,7 @@ def delta_between_rounds(
 
 
 def _estimate(ratings, statistic):
-    moments, function, _ = _moments(ratings, statistic)
+    moments, function, _ = moments_of(ratings, statistic)
     return float(_evaluate(function, moments.sum(axis=0)))
 
 
@@ -805,6 +835,56 @@ def annotator_bias(
             | {"n_recordings": bias.n_recordings, "reason": bias.reason}
         )
     return pd.DataFrame(rows)
+
+
+def divided(table, *, groups, n_boot=2000, seed=42):
+    """How divided people are in each quadrant: mean of a value per clip, with its interval.
+
+    Parameters
+    ----------
+    table : DataFrame
+        answers (which kind), modality, quadrant, clip_id, value. Clips without a value are left
+        out.
+    groups : Series
+        clip_id -> recording.
+    n_boot, seed : int
+
+    Returns
+    -------
+    DataFrame
+        answers, modality, quadrant (in the order of the paper, then ``tie`` and ``none``), n,
+        divided, ci_low, ci_high.
+    """
+    by = ["answers", "modality", "quadrant"]
+    rows = []
+    for key, part in table.dropna(subset="value").groupby(by, sort=False):
+        found = inference.interval(
+            part["value"].to_numpy(float), groups=_groups_of(part, groups), n_boot=n_boot, seed=seed
+        )
+        numbers = {"divided": found.estimate, "ci_low": found.ci_low, "ci_high": found.ci_high}
+        rows.append(dict(zip(by, key, strict=True)) | {"n": len(part)} | numbers)
+    made = pd.DataFrame(rows, columns=[*by, "n", "divided", "ci_low", "ci_high"])
+    order = [*QUADRANTS, "tie", "none"]
+    made = made.sort_values("quadrant", key=lambda q: q.map(order.index), kind="stable")
+    return made.sort_values(["answers", "modality"], kind="stable", ignore_index=True)
+
+
+def split_answers(cells):
+    """Whether the annotators differ on each clip once they have seen everything.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        Annotations with `quadrant`.
+
+    Returns
+    -------
+    DataFrame
+        As `divided` takes it; value: kinds of answers of round 2 minus 1, over all modalities.
+    """
+    by = ["quadrant", "modality", "clip_id"]
+    split = cells[cells["round"] == 2].groupby(by)["judgment"].nunique().sub(1)
+    return split.rename("value").reset_index().assign(answers="split answers", modality="all")
 
 
 # ---------------------------------------------------------------- votes of many people

@@ -8,9 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from empdis_utils.data import tables
 from empdis_utils.data.identifiers import cleaned, plain
 from empdis_utils.data.tables import MODALITIES, SCHEMAS
 from empdis_utils.measures.agreement import JUDGMENTS
+
+__all__ = ["COLUMNS", "OPTIONAL", "read_annotations", "read_study"]
 
 COLUMNS = [name for name, column in SCHEMAS["annotations"].columns.items() if column.required]
 OPTIONAL = ("seconds",)  # time per answer
@@ -74,6 +77,43 @@ def read_annotations(paths, clips=None, judgments=JUDGMENTS):
     order = report["file"].map({name: i for i, name in reversed(list(enumerate(names)))})
     report = report.assign(order=order).sort_values(["order", "line"], kind="stable")
     return table, report.drop(columns="order").reset_index(drop=True)
+
+
+def read_study(folder, drawn, labels=JUDGMENTS):
+    """What people have judged so far, and of which sample.
+
+    Parameters
+    ----------
+    folder : path or None
+        Holds one CSV file per annotator, and ``sample.parquet``, the sample that they began with
+        (`make annotate` keeps it). None, or no such folder: nobody has judged.
+    drawn : DataFrame
+        The sample where none was kept.
+    labels : sequence of str
+        Those of the corpus.
+
+    Returns
+    -------
+    sample, annotations, problems : DataFrame
+        See `read_annotations`.
+    n_people : int
+        Files.
+
+    Raises
+    ------
+    ValueError
+        Labels that people are not asked for.
+    """
+    if other := sorted(set(labels) - set(JUDGMENTS)):
+        raise ValueError(
+            f"people are asked for {' or '.join(JUDGMENTS)}, and this corpus has the labels "
+            f"{', '.join(other)}: leave 07_human_study out of the profile"
+        )
+    folder = Path(folder) if folder else None
+    if folder and (folder / "sample.parquet").exists():
+        drawn = tables.read(folder, "sample")
+    files = sorted(folder.glob("*.csv")) if folder else []
+    return drawn, *read_annotations(files, drawn), len(files)
 
 
 def _problem(file, line, problem, used, row=None):

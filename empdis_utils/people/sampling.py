@@ -6,6 +6,8 @@ from scipy import optimize, sparse
 
 from empdis_utils.data.tables import MODALITIES, QUADRANTS
 
+__all__ = ["annotation_order", "of_sample", "sample_for_annotation"]
+
 
 def sample_for_annotation(quadrants, manifest, per_cell=17, seed=42):
     """Draw the clips that people will judge: `per_cell` for each quadrant of each modality.
@@ -112,6 +114,12 @@ def _choose(frame, per_cell, rng):
         method="highs-ds",
     )
     return result.x[:n] > 0.5
+
+
+def of_sample(table, sample, add=("quadrant",)):
+    """Rows of `table` (clip_id, modality, …) that the sample has, with columns of the sample."""
+    key = ["clip_id", "modality"]
+    return table.merge(sample[[*key, *add]], on=key)
 
 
 def annotation_order(sample, annotator, seed=42):

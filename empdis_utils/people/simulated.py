@@ -13,7 +13,30 @@ from empdis_utils.data.tables import MODALITIES
 from empdis_utils.measures.agreement import JUDGMENTS, cohen_kappa_of_cells
 from empdis_utils.people.files import COLUMNS
 
+__all__ = [
+    "NAMES",
+    "agreeing_truth",
+    "power_kappa_difference",
+    "said",
+    "simulate_nested",
+    "simulate_pair",
+]
+
 NAMES = ("simulated-1", "simulated-2")
+
+
+def said(known):
+    """Sentences for a page with simulated annotators; `known`: does the corpus have a truth?"""
+    text = (
+        "The annotators are simulated. They follow the response model that "
+        "`people.simulated.simulate_pair` documents. Nothing here is about people."
+    )
+    if known:
+        return text
+    return (
+        f"{text} Nobody knows the cues of these clips, so every modality is taken to support the "
+        "label: differences between quadrants are chance."
+    )
 
 
 def agreeing_truth(manifest, strength=0.5):

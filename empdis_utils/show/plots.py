@@ -6,13 +6,115 @@ the cells before it, so nothing is joined, tested or read here.
 
 import numpy as np
 from matplotlib import pyplot as plt
+from pandas.api.types import is_numeric_dtype
 
-from empdis_utils.show.style import MODALITY_COLORS, QUADRANT_COLORS
+from empdis_utils.show.style import MODALITY_COLORS, QUADRANT_COLORS, QUADRANT_MARKERS
 
-__all__ = ["intervals", "message"]
+__all__ = ["curves", "intervals", "message", "shifts", "specification_curve"]
 
 #: Colour of each thing that has one on every page; what is not named is black.
 COLORS = {**MODALITY_COLORS, **QUADRANT_COLORS, "voice": MODALITY_COLORS["audio"]}
+#: Shape of each thing that has one; ties and clips without a majority are in no quadrant.
+SHAPES = {**QUADRANT_MARKERS, "tie": "d", "none": "d"}
+
+
+def curves(
+    table,
+    x,
+    y,
+    hue,
+    *,
+    low=None,
+    high=None,
+    band=False,
+    black=None,
+    dashed=(),
+    panels=None,
+    lines=None,
+    ticks=None,
+    log=False,
+    xlabel=None,
+    ylabel="",
+    ylim=None,
+    width=None,
+):
+    """A line with a mark for each entry of a column, over numbers or over levels.
+
+    Parameters
+    ----------
+    table : DataFrame
+    x, y, hue : str
+        Columns. Text in `x` makes evenly spaced levels, in the order in which they come. Each entry
+        of `hue` is a line, in its colour of `COLORS` where it has one.
+    low, high : str, optional
+        Columns with the ends of an interval: a whisker, or a shade with ``band=True``.
+    black : sequence of str, optional
+        Entries of `hue` that are black; all others are then grey.
+    dashed : sequence of str
+        Entries of `hue` whose line is dashed.
+    panels : str, optional
+        Column; one panel for each of its values, side by side.
+    lines : dict, optional
+        y -> linestyle of a horizontal line.
+    ticks : (str, sequence of float), optional
+        What they are, and values of `x`: strokes at the top, such as numbers of the paper.
+    log : bool
+        A logarithmic axis for `x`, with ticks at its values.
+    xlabel, ylabel : str
+    ylim : tuple, optional
+    width : float, optional
+        Inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> table = pd.DataFrame({"n": [8, 16], "power": [0.4, 0.9], "score": "entropy"})
+    >>> fig = curves(table, "n", "power", "score", ylim=(0, 1))
+    >>> fig.axes[0].lines[0].get_ydata().tolist()
+    [0.4, 0.9]
+    """
+    parts = list(table.groupby(panels, sort=False)) if panels else [("", table)]
+    size = (width or (6.4 if len(parts) == 1 else 9.6), 3.6)
+    fig, grid = plt.subplots(
+        1, len(parts), figsize=size, sharey=ylim is not None, squeeze=False, layout="constrained"
+    )
+    shapes = dict(zip(table[hue].unique(), "os^vDdPX<>" * 9, strict=False))
+    for ax, (title, part) in zip(grid[0], parts, strict=True):
+        levels = None if is_numeric_dtype(part[x]) else list(part[x].unique())
+        for name, own in part.groupby(hue, sort=False):
+            color = COLORS.get(name) if black is None else "black" if name in black else "0.55"
+            at = own[x] if levels is None else own[x].map(levels.index)
+            (line,) = ax.plot(
+                at, own[y], "--" if name in dashed else "-", marker=shapes[name], color=color,
+                label=name,
+            )  # fmt: skip
+            if band:
+                ax.fill_between(at, own[low], own[high], color=line.get_color(), alpha=0.15)
+            elif low:
+                ax.vlines(at, own[low], own[high], color=line.get_color(), linewidth=1)
+        for level, dash in (lines or {}).items():
+            ax.axhline(level, color="black", linewidth=0.8, linestyle=dash)
+        if ticks:
+            ax.plot(
+                ticks[1], [0.97] * len(ticks[1]), "|", transform=ax.get_xaxis_transform(),
+                color=COLORS["red"], markersize=14, markeredgewidth=2, label=ticks[0],
+            )  # fmt: skip
+        if levels is not None:
+            ax.set_xticks(range(len(levels)), levels)
+            ax.set_xlim(-0.3, len(levels) - 0.7)
+        if log:
+            ticks = sorted(part[x].unique())
+            ax.set(xscale="log", xticks=ticks, xticklabels=ticks)
+            ax.minorticks_off()
+        ax.set(xlabel=x if xlabel is None else xlabel, ylim=ylim)
+        ax.set_title(title, fontsize=10)
+    grid[0][0].set_ylabel(ylabel)
+    grid[0][-1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
+    return fig
 
 
 def intervals(
@@ -28,6 +130,9 @@ def intervals(
     panels=None,
     points=None,
     lines=None,
+    from_first=False,
+    wrap=None,
+    stacked=False,
     band=None,
     xlabel="",
     title="",
@@ -51,7 +156,7 @@ def intervals(
         Column whose entries have a colour in `COLORS` (modalities, quadrants); others are black, as
         is everything when there is no such column.
     marker : str
-        Column of matplotlib markers, or one marker for all.
+        Column of quadrants or of matplotlib markers, or one marker for all.
     hollow : str, optional
         Column of bool: True draws the dot open.
     panels : str, optional
@@ -60,6 +165,12 @@ def intervals(
         Label -> values drawn as small ticks on its row, such as those of single seeds.
     lines : dict, optional
         x -> linestyle of a vertical line, such as ``{0: "-", majority: "--"}``.
+    from_first : bool
+        A dashed line through the first dot of each panel: what the others are held against.
+    wrap : int, optional
+        Panels in a line; the others go below.
+    stacked : bool
+        Panels one below the other, each with rows of its own.
     band : tuple of float, optional
         Ends of a grey vertical band.
     xlabel, title : str
@@ -89,34 +200,51 @@ def intervals(
     """
     parts = list(table.groupby(panels, sort=False)) if panels else [(title, table)]
     rows = max([len(part) for _, part in parts] or [0])
-    if axes is None:
-        size = (width, 1.1 + row_height * max(rows, 1))
+    if axes is None and stacked:
+        heights = [len(part) + 1 for _, part in parts] or [1]
         _, grid = plt.subplots(
-            1, max(len(parts), 1), figsize=size, sharey=True, squeeze=False, layout="constrained"
+            len(heights), 1, figsize=(width, 1.1 + row_height * sum(heights)), sharex=True,
+            squeeze=False, layout="constrained", height_ratios=heights,
+        )  # fmt: skip
+        axes = grid.ravel()
+    elif axes is None:
+        columns = min(len(parts), wrap or len(parts)) or 1
+        deep = -(-len(parts) // columns) or 1
+        size = (width, deep * (1.1 + row_height * max(rows, 1)))
+        _, grid = plt.subplots(
+            deep, columns, figsize=size, sharey=True, squeeze=False, layout="constrained"
         )
-        axes = grid[0]
+        axes = grid.ravel()
+        for ax in axes[max(len(parts), 1) :]:
+            ax.set_axis_off()
     for ax, (name, part) in zip(axes, parts, strict=False):
         if band:
             ax.axvspan(*band, color="0.9", zorder=0)
         for x, dash in (lines or {}).items():
             if np.isfinite(x):
                 ax.axvline(x, color="black", linewidth=0.8, linestyle=dash, zorder=1)
+        if from_first and len(part):
+            ax.axvline(part[value].iloc[0], color="black", linewidth=0.8, linestyle="--", zorder=1)
         for row, item in enumerate(part.to_dict("records")):
             color = COLORS.get(item.get(hue), "black")
             ticks = (points or {}).get(item[label], ())
             ax.plot(ticks, [row + 0.22] * len(ticks), "|", color=color, markersize=5)
             if low:
                 ax.plot([item[low], item[high]], [row, row], color=color, linewidth=1.5)
+            shape = item.get(marker, marker)
             ax.plot(
                 item[value],
                 row,
-                item.get(marker, marker),
+                SHAPES.get(shape, shape),
                 color=color,
                 markerfacecolor="white" if hollow and item[hollow] else color,
             )
-        ax.set(title=name, xlabel=xlabel, ylim=(max(rows, 1) - 0.5, -0.5), xlim=xlim)
-    if parts:
-        axes[0].set_yticks(range(rows), parts[0][1][label])
+        height = len(part) if stacked else rows
+        ax.set(title=name, xlabel=xlabel, ylim=(max(height, 1) - 0.5, -0.5), xlim=xlim)
+        if stacked:
+            ax.label_outer()
+    for ax, (_, part) in zip(axes, parts if stacked else parts[:1], strict=False):
+        ax.set_yticks(range(len(part)), part[label])
     return axes[0].figure
 
 
@@ -130,4 +258,105 @@ def message(text, width=7.2, height=1.0):
     fig, ax = plt.subplots(figsize=(width, height))
     ax.set_axis_off()
     ax.text(0.5, 0.5, text, ha="center", va="center", color="0.4")
+    return fig
+
+
+def shifts(
+    table,
+    value,
+    label,
+    side,
+    *,
+    low="ci_low",
+    high="ci_high",
+    hue="modality",
+    ticks=None,
+    lines=None,
+    xlabel="",
+):
+    """For each row a line from an open to a filled dot: the same thing, measured two ways.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Two rows for each label, the one with the open dot first.
+    value, label, side : str
+        Columns: where the dot is, what stands beside the line, which of the two it is.
+    low, high, hue : str
+        Columns, as for `intervals`.
+    ticks : (str, sequence of float), optional
+        A row above the others, with a small tick at each number.
+    lines : dict, optional
+        x -> linestyle of a vertical line.
+    xlabel : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    names = list(table[label].unique())
+    fig, ax = plt.subplots(figsize=(7.6, 0.55 * len(names) + 1.8), layout="constrained")
+    for row, name in enumerate(names):
+        pair = table[table[label] == name]
+        color = COLORS.get(pair[hue].iloc[0], "black")
+        ax.plot(pair[value], [row] * len(pair), color=color, linewidth=1.2)
+        looks = zip(pair.to_dict("records"), (-0.14, 0.14), ("white", color), strict=True)
+        for item, up, face in looks:
+            ends = [item[low], item[high]]
+            ax.plot(ends, [row + up] * 2, color=color, alpha=0.35, linewidth=2.5)
+            ax.plot(
+                item[value], row, "o", color=color, markerfacecolor=face, markersize=8,
+                label=item[side],
+            )  # fmt: skip
+    first = 0
+    if ticks is not None:
+        first, names = -1, [ticks[0], *names]
+        ax.plot(ticks[1], [-1] * len(ticks[1]), "|", color="black", markersize=14)
+    for x, dash in (lines or {}).items():
+        ax.axvline(x, color="black", linestyle=dash, linewidth=0.8)
+    last = first + len(names)
+    ax.set(xlabel=xlabel, ylim=(last - 0.5, first - 0.5))
+    ax.set_yticks(range(first, last), names)
+    return fig
+
+
+def specification_curve(holds, choices, order, reference):
+    """Every specification a column: how many directions hold, which, and what was chosen.
+
+    Parameters
+    ----------
+    holds : bool DataFrame
+        Specifications by directions.
+    choices : DataFrame
+        Specifications by choices. A choice that never varies is left out.
+    order : int array
+        Specifications from left to right.
+    reference : array [3, specifications]
+        Low end, middle and high end of the sorted count where nothing is true.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    choices, names = choices.loc[:, choices.nunique() > 1], list(holds)
+    made = {f"{c}: {v}": choices[c] == v for c in choices for v in choices[c].unique()}
+    heights = [3.0, 0.17 * len(names) + 0.3, 0.15 * len(made) + 0.3]
+    fig, axes = plt.subplots(
+        3, 1, figsize=(9, sum(heights)), sharex=True, height_ratios=heights, layout="constrained"
+    )
+    (low, middle, high), at = reference, np.arange(len(order))
+    band = dict(color="0.85", step="mid", label="where nothing is true (95 %)")
+    axes[0].fill_between(at, low, high, **band)
+    steps = dict(drawstyle="steps-mid")
+    axes[0].plot(at, middle, "--", color="0.5", label="its median", **steps)
+    axes[0].plot(at, holds.sum(axis=1).to_numpy()[order], color="black", label="found", **steps)
+    axes[0].set(ylabel="directions that hold", ylim=(-0.3, len(names) + 0.3))
+    axes[0].legend(loc="upper left", fontsize=8)
+    for ax, rows, color in ((axes[1], dict(holds), "black"), (axes[2], made, "0.4")):
+        for row, there in enumerate(rows.values()):
+            columns = np.flatnonzero(there.to_numpy()[order])
+            ax.plot(columns, [row] * len(columns), "|", color=color, markersize=5)
+        ax.set_yticks(range(len(rows)), list(rows), fontsize=7)
+        ax.set_ylim(len(rows) - 0.5, -0.5)
+    axes[2].set_xlabel("specifications, sorted")
     return fig

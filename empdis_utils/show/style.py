@@ -98,6 +98,17 @@ def readable(table):
     return rounded.reset_index(drop=True)
 
 
+def labelled(table, template):
+    """The same table with a column `label`: the template filled in from each row.
+
+    Examples
+    --------
+    >>> labelled(pd.DataFrame({"modality": ["text"], "n": [3]}), "{modality} (n={n})")["label"][0]
+    'text (n=3)'
+    """
+    return table.assign(label=[template.format(**row) for row in table.to_dict("records")])
+
+
 def leading(table, *names):
     """The same table with these columns first: what the reader is asked to look at."""
     return table[[*names, *(name for name in table.columns if name not in names)]]
@@ -108,6 +119,22 @@ class Sentence(str):
 
     def __repr__(self):
         return str(self)
+
+
+def by_quadrant(table, value):
+    """`agreement.divided` for reading: a row per answer and modality, a column per quadrant."""
+    text = with_interval(table, value, digits=2)
+    text[value] += ", n=" + text["n"].astype(str)
+    wide = text.pivot(index=["answers", "modality"], columns="quadrant", values=value).fillna("")
+    return wide[[q for q in (*QUADRANT_COLORS, "tie", "none") if q in wide]]
+
+
+def verdicts(table):
+    """Sentences with their verdicts for reading; the sentences get room."""
+    text = with_interval(table, "here", digits=2)
+    text = with_interval(text, "excess", "excess_low", "excess_high", digits=2)
+    shown = leading(text, "claim", "verdict", "here", "excess").style.hide(axis="index")
+    return shown.set_properties(subset=["claim"], **{"min-width": "17rem"})
 
 
 def told(table: pd.DataFrame) -> pd.DataFrame:

@@ -272,7 +272,7 @@ def test_moments_of_copied_recordings_are_sums(name):
     rng = np.random.default_rng(3)
     counts = rng.integers(0, 4, (40, 3))
     groups = rng.integers(0, 8, 40)
-    moments, function, _ = agreement._moments(counts, name)
+    moments, function, _ = agreement.moments_of(counts, name)
     sums = inference.recording_sums(moments, groups)
     for weight in next(iter(inference.draws(8, 5, 7))):
         rows = [counts[groups == g] for g, w in enumerate(weight) for _ in range(int(w))]

@@ -61,3 +61,79 @@ def test_a_column_that_is_not_there_is_named():
 def test_a_message_is_its_text():
     (text,) = plots.message("this corpus has no transcripts").axes[0].texts
     assert text.get_text() == "this corpus has no transcripts"
+
+
+def test_a_line_through_the_first_dot_and_panels_that_go_below():
+    many = pd.concat([ROWS.assign(side=k, g=ROWS["g"] + k) for k in range(3)])
+    fig = plots.intervals(many, "g", "what", panels="side", from_first=True, wrap=2)
+    assert len(fig.axes) == 4 and not fig.axes[3].axison
+    dashed = [line for line in fig.axes[1].lines if line.get_linestyle() == "--"]
+    assert [list(line.get_xdata()) for line in dashed] == [[1.1, 1.1]]
+
+
+def test_a_curve_for_each_name_over_numbers_and_over_levels():
+    table = pd.DataFrame(
+        {"n": [8, 16, 8, 16], "level": ["weak", "strong"] * 2, "score": ["text", "text", "b", "b"],
+         "power": [0.1, 0.5, 0.2, 0.3], "low": 0.0, "high": 0.6}
+    )  # fmt: skip
+    how = dict(low="low", high="high", log=True, lines={0.5: "--"})
+    ax = plots.curves(table, "n", "power", "score", **how).axes[0]
+    one, two = ax.lines[:2]
+    assert one.get_xydata().tolist() == [[8, 0.1], [16, 0.5]] and one.get_label() == "text"
+    assert one.get_color() == style.MODALITY_COLORS["text"]
+    assert two.get_ydata().tolist() == [0.2, 0.3]
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["8", "16"]
+    assert ax.collections[0].get_segments()[0].tolist() == [[8, 0.0], [8, 0.6]]
+    fig = plots.curves(table, "level", "power", "score", black=["b"], dashed=["b"], panels="low")
+    ax = fig.axes[0]
+    assert [line.get_color() for line in ax.lines] == ["0.55", "black"]
+    assert [line.get_linestyle() for line in ax.lines] == ["-", "--"]
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["weak", "strong"]
+    shaded = plots.curves(table, "n", "power", "score", low="low", high="high", band=True)
+    assert len(shaded.axes[0].collections) == 2
+
+
+def test_a_shift_runs_from_the_open_to_the_filled_dot():
+    two = pd.concat([ROWS.assign(way="random"), ROWS.assign(way="grouped", g=0.0)])
+    fig = plots.shifts(two, "g", "what", "way", ticks=("paper", [0.7, 0.8]), lines={0.5: "--"})
+    (ax,) = fig.axes
+    assert [(x, y, face) for x, y, face in dots(ax)[:2]] == [
+        (0.1, 0, "white"),
+        (0.0, 0, style.MODALITY_COLORS["text"]),
+    ]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["paper", "a", "b", "c"]
+    (ticks,) = [line for line in ax.lines if line.get_marker() == "|"]
+    assert ticks.get_xydata().tolist() == [[0.7, -1], [0.8, -1]]
+
+
+def test_a_specification_is_a_column_of_strokes():
+    holds = pd.DataFrame({"near": [True, False, True], "apart": [True, False, False]})
+    choices = pd.DataFrame({"seed": ["1", "2", "2"], "clips": "test"})
+    reference = np.array([[0, 0, 1], [0, 1, 1], [1, 1, 2]])
+    fig = plots.specification_curve(holds, choices, np.array([1, 2, 0]), reference)
+    top, middle, bottom = fig.axes
+    found = [line for line in top.lines if line.get_label() == "found"]
+    assert found[0].get_ydata().tolist() == [0, 1, 2]
+    assert [line.get_xdata().tolist() for line in middle.lines] == [[1, 2], [2]]
+    assert [t.get_text() for t in bottom.get_yticklabels()] == ["seed: 1", "seed: 2"]
+    assert [line.get_xdata().tolist() for line in bottom.lines] == [[2], [0, 1]]
+
+
+def test_stacked_panels_have_rows_of_their_own_and_quadrants_their_shape():
+    table = pd.DataFrame(
+        {"block": ["a", "a", "b"], "quadrant": ["blue", "tie", "red"], "n": [3, 4, 5], "v": 0.5,
+         "ci_low": 0.4, "ci_high": 0.6}
+    )  # fmt: skip
+    how = dict(hue="quadrant", marker="quadrant", panels="block", stacked=True, xlabel="nats")
+    one, two = plots.intervals(table, "v", "n", **how).axes
+    assert [t.get_text() for t in one.get_yticklabels()] == ["3", "4"]
+    assert [t.get_text() for t in two.get_yticklabels()] == ["5"]
+    shapes = [line.get_marker() for ax in (one, two) for line in ax.lines]
+    assert {"o", "d", "X"} <= set(shapes) and one.get_xlabel() == "" and two.get_xlabel() == "nats"
+
+
+def test_curves_have_strokes_at_the_top():
+    table = pd.DataFrame({"x": [0.0, 1.0], "y": [0.1, 0.9], "who": "one"})
+    ax = plots.curves(table, "x", "y", "who", ticks=("paper", [0.2, 0.3])).axes[0]
+    (strokes,) = [line for line in ax.lines if line.get_label() == "paper"]
+    assert list(strokes.get_xdata()) == [0.2, 0.3] and strokes.get_marker() == "|"
