@@ -165,7 +165,7 @@ def extract(
     ImportError
         If mediapipe or py-feat cannot be loaded; says what to install.
     FileNotFoundError
-        If MediaPipe's model is nowhere to be found or had.
+        If MediaPipe's model, or py-feat's weights, are nowhere to be found or had.
 
     Notes
     -----
@@ -492,9 +492,15 @@ def _pyfeat(path, confidence, threshold, batch=16, **frames):
 def _pyfeat_detector(confidence):
     try:
         from feat import Detectorv2
+
+        return Detectorv2(device="cpu", face_detection_threshold=confidence, identity_model=None)
     except ImportError as error:
         raise ImportError(
             f"py-feat 2 cannot be loaded: {error}. Install it with `pip install 'py-feat>=2'`, or "
-            "use source='mediapipe' or 'openface'."
+            "take another source: mediapipe, or OpenFace's CSV files."
         ) from error
-    return Detectorv2(device="cpu", face_detection_threshold=confidence, identity_model=None)
+    except OSError as error:  # so are errors of the hub
+        raise FileNotFoundError(
+            f"py-feat's weights are not here and cannot be had ({error}). It fetches them from the "
+            "Hugging Face hub the first time: let it run once with a network."
+        ) from error

@@ -18,6 +18,19 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
+__all__ = [
+    "LEXICON",
+    "NEAREST",
+    "geometry",
+    "lexicon",
+    "linear_p",
+    "local_purity",
+    "margin",
+    "picture",
+    "project",
+    "spaces",
+]
+
 NEAREST = 10
 LEXICON = ("n_words", "n_characters", "positive_share", "negative_share", "compound")
 
@@ -132,6 +145,73 @@ def local_purity(embeddings, y, groups, k=NEAREST, metric="cosine") -> pd.DataFr
 
     found = list(pairwise_distances_chunked(embeddings, metric=metric, reduce_func=asked))
     return pd.DataFrame(np.concatenate(found), columns=["purity", "expected"])
+
+
+def spaces(embeddings, clips, folds) -> dict[int, pd.DataFrame]:
+    """The space of each fold, over the clips that have a place in it.
+
+    Parameters
+    ----------
+    embeddings : DataFrame
+        Of `tables.read_embeddings`: columns e000, e001, …, clip_id, fold, where an encoder trained
+        anew for each fold; or indexed by clip_id, one space for all folds. A clip whose numbers are
+        missing (it has no words) is left out.
+    clips : sequence of str
+        Clips, in the order wanted.
+    folds : sequence of int
+
+    Returns
+    -------
+    dict of int to DataFrame
+        Indexed by clip_id.
+    """
+    if "fold" not in embeddings:
+        return dict.fromkeys(folds, embeddings.loc[clips].dropna())
+    found = {fold: part.set_index("clip_id") for fold, part in embeddings.groupby("fold")}
+    return {fold: found[fold].filter(regex=r"^e\d+$").loc[clips].dropna() for fold in folds}
+
+
+def geometry(spaces, fold, about, *, k=NEAREST, source="") -> tuple[pd.DataFrame, list[str]]:
+    """`local_purity` and the `margin` of `linear_p` of every clip, where it was held out.
+
+    Parameters
+    ----------
+    spaces : dict of int to DataFrame
+        Of `spaces`.
+    fold : Series
+        clip_id -> the fold that held out its recording.
+    about : DataFrame
+        Indexed by clip_id: y, dialog_id. With other than two classes there is no linear margin.
+    k : int
+        Neighbours that are asked.
+    source : str
+        Where the embeddings are from, for the reason.
+
+    Returns
+    -------
+    found : DataFrame
+        One row per clip of `fold`: purity, expected, margin_linear, status ("ok", "no_embedding"),
+        reason.
+    reasons : list of str
+        Folds without a linear margin, and why.
+    """
+    rows, reasons = [], []
+    for number, space in spaces.items():
+        clips = space.index[space.index.isin(fold.index[fold == number])]
+        held_out = space.index.isin(clips)
+        y, recording = about.loc[space.index, "y"], about.loc[space.index, "dialog_id"]
+        found = local_purity(space, y, recording, k=k).set_index(space.index)[held_out]
+        if about["y"].nunique() == 2:
+            p, reason = linear_p(space, y, held_out)
+            found["margin_linear"] = margin(p)
+            reasons += [f"fold {number}: no linear margin, {reason}"] if reason else []
+        rows.append(found.assign(status="ok", reason=""))
+    known = pd.concat(rows)
+    wanted = [clip for n in spaces for clip in about.index[about.index.isin(fold.index[fold == n])]]
+    found = known.reindex(wanted).rename_axis("clip_id")
+    found["status"] = found["status"].fillna("no_embedding")
+    found["reason"] = found["reason"].fillna(f"There is no text embedding ({source}).")
+    return found, reasons
 
 
 def _checked(embeddings, **columns):
@@ -250,3 +330,28 @@ def project(
         ) from error
     tensorflow.keras.utils.set_random_seed(seed)
     return umap.ParametricUMAP(**options).fit_transform(embeddings)
+
+
+def picture(space, about, **how) -> pd.DataFrame:
+    """Coordinates of `project` with the label of each clip, for `plots.projection`.
+
+    Parameters
+    ----------
+    space : DataFrame
+        Embeddings, indexed by clip_id.
+    about : DataFrame
+        Indexed by clip_id: y, label.
+    **how
+        As for `project`.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by clip_id: x, y, label (``class 0: neutral``). Clips of the first two classes.
+    """
+    found = pd.DataFrame(project(space, **how), index=space.index, columns=["x", "y"])
+    here = about.loc[space.index]
+    found["label"] = [
+        f"class {y}: {label}" for y, label in zip(here["y"], here["label"], strict=True)
+    ]
+    return found[here["y"].isin(sorted(about["y"].unique())[:2])]

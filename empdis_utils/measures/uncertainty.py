@@ -9,7 +9,20 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax, xlogy
 
+from empdis_utils.data.tables import QUADRANTS
 from empdis_utils.measures import inference
+
+__all__ = [
+    "calibration",
+    "conformal_coverage",
+    "conformal_sets",
+    "link",
+    "predictive_entropy",
+    "risk_coverage",
+    "selective_prediction",
+    "temperature_scale",
+    "weighted_risk",
+]
 
 _TOLERANCE = 1e-6
 
@@ -453,3 +466,79 @@ def conformal_sets(p_cal, y_cal, p, level: float = 0.9) -> np.ndarray:
     rank = int(np.ceil((len(scores) + 1) * level))
     limit = scores[rank - 1] if rank <= len(scores) else np.inf
     return 1 - p <= limit + 1e-12
+
+
+def conformal_coverage(sets, y, quadrants, *, groups) -> pd.DataFrame:
+    """How often conformal sets hold the label, over all clips and in each quadrant.
+
+    Parameters
+    ----------
+    sets : bool array [n, k]
+        Of `conformal_sets`.
+    y : Series [n]
+        clip_id -> label.
+    quadrants : DataFrame
+        clip_id, modality, quadrant.
+    groups : Series
+        clip_id -> recording.
+
+    Returns
+    -------
+    DataFrame
+        modality and quadrant ("all" first), n, coverage, ci_low, ci_high, labels in the set (mean
+        number), note.
+    """
+    held = pd.Series(sets[np.arange(len(y)), y].astype(float), y.index)
+    size = pd.Series(sets.sum(axis=1).astype(float), y.index)
+    parts = {("all", "all"): y.index}
+    for modality, part in quadrants.groupby("modality", sort=False):
+        for quadrant in QUADRANTS:
+            parts[modality, quadrant] = part.loc[part["quadrant"] == quadrant, "clip_id"]
+    rows = []
+    for (modality, quadrant), clips in parts.items():
+        found = inference.share_interval(held.loc[clips], groups=groups.loc[clips].to_numpy())
+        rows.append(
+            {"modality": modality, "quadrant": quadrant, "n": len(clips)}
+            | {"coverage": found.estimate, "ci_low": found.ci_low, "ci_high": found.ci_high}
+            | {"labels in the set": size.loc[clips].mean(), "note": found.reason}
+        )
+    return pd.DataFrame(rows)
+
+
+def link(flips, *, groups, n_boot: int = 2000, seed: int = 42) -> pd.DataFrame:
+    """Disagreement with a modality and with fusion's own retraining, by the margin of fusion.
+
+    Parameters
+    ----------
+    flips : DataFrame
+        Of `disagreement.flips`.
+    groups : Series
+        clip_id -> recording.
+    n_boot, seed : int
+
+    Returns
+    -------
+    DataFrame
+        Per modality all clips, then fifths by margin: margin (mean), n, both shares, excess (their
+        difference) with ci_low and ci_high. With one seed there is no excess.
+    """
+    rows = []
+    for modality, part in flips.groupby("modality", sort=False):
+        edges = np.quantile(part["margin"], [0.2, 0.4, 0.6, 0.8])
+        fifth = np.searchsorted(edges, part["margin"])
+        for name, clips in [
+            ("all", part),
+            *((f"fifth {k + 1}", c) for k, c in part.groupby(fifth)),
+        ]:
+            excess = (clips["differs"] - clips["self_differs"]).to_numpy()
+            found = [np.nan] * 3
+            if np.isfinite(excess).all():
+                recordings = groups.loc[clips["clip_id"]].to_numpy()
+                found = inference.interval(excess, groups=recordings, n_boot=n_boot, seed=seed)[:3]
+            rows.append(
+                {"modality": modality, "clips": name, "margin": clips["margin"].mean()}
+                | {"n": len(clips), "disagrees with modality": clips["differs"].mean()}
+                | {"disagrees with own retraining": clips["self_differs"].mean()}
+                | dict(zip(("excess", "ci_low", "ci_high"), found, strict=True))
+            )
+    return pd.DataFrame(rows)

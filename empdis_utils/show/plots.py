@@ -5,17 +5,52 @@ the cells before it, so nothing is joined, tested or read here.
 """
 
 import numpy as np
+import seaborn as sns
 from matplotlib import pyplot as plt
 from pandas.api.types import is_numeric_dtype
 
 from empdis_utils.show.style import MODALITY_COLORS, QUADRANT_COLORS, QUADRANT_MARKERS
 
-__all__ = ["curves", "intervals", "message", "shifts", "specification_curve"]
+__all__ = [
+    "boxes",
+    "curves",
+    "forest",
+    "intervals",
+    "message",
+    "pairs",
+    "projection",
+    "shifts",
+    "specification_curve",
+    "violins",
+]
 
 #: Colour of each thing that has one on every page; what is not named is black.
 COLORS = {**MODALITY_COLORS, **QUADRANT_COLORS, "voice": MODALITY_COLORS["audio"]}
 #: Shape of each thing that has one; ties and clips without a majority are in no quadrant.
 SHAPES = {**QUADRANT_MARKERS, "tie": "d", "none": "d"}
+
+
+def boxes(table, value, *, panels="modality", line=None, ylabel=""):
+    """Boxes of a value in each quadrant, one panel for each entry of `panels`.
+
+    Parameters
+    ----------
+    table : DataFrame
+        quadrant, and the columns `value` and `panels`.
+    line : float, optional
+        Where a dashed horizontal line stands.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    grid = sns.catplot(
+        table, x="quadrant", y=value, col=panels, kind="box", order=list(QUADRANT_COLORS),
+        hue="quadrant", palette=QUADRANT_COLORS, legend=False, fliersize=2, height=3.4, aspect=1,
+    )  # fmt: skip
+    if line is not None:
+        grid.refline(y=line, color="black", linewidth=0.8)
+    return grid.set_titles("{col_name}").set_axis_labels("", ylabel).figure
 
 
 def curves(
@@ -117,6 +152,46 @@ def curves(
     return fig
 
 
+def forest(tests, n=5):
+    """Effect sizes of the tests with the smallest permutation p, one panel below the other.
+
+    Parameters
+    ----------
+    tests : DataFrame
+        As of `inference.compare_groups`. Filled marks: `p_holm` is below 0.05.
+    n : int
+        Tests of each family and contrast.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    ranked = tests.dropna(subset=["p_permutation"]).sort_values(["p_permutation", "p"])
+    ranked = ranked.groupby(["family", "contrast"], sort=False).head(n)
+    if ranked.empty:
+        return message("nothing to compare: every group is too small")
+    sides = ranked["contrast"].str.split("-")
+    first, second = sides.str[0], sides.str[1]
+    ranked = ranked.assign(
+        label=ranked["feature"] + "  " + ranked["contrast"],
+        hue=first.where(second == "blue"),
+        marker=first.map(QUADRANT_MARKERS).where(second == "blue", "D"),
+        hollow=ranked["p_holm"] >= 0.05,
+    ).sort_values(["contrast", "hedges_g"])
+    panels = dict(list(ranked.groupby("family")))
+    heights = [len(part) + 1.5 for part in panels.values()]
+    fig, axes = plt.subplots(
+        len(panels), 1, figsize=(7.2, 0.8 + 0.24 * sum(heights)), height_ratios=heights,
+        sharex=True, squeeze=False, layout="constrained",
+    )  # fmt: skip
+    for ax, (family, part) in zip(axes[:, 0], panels.items(), strict=True):
+        how = dict(hue="hue", marker="marker", hollow="hollow", lines={0: "-"}, title=family)
+        intervals(part, "hedges_g", "label", **how, axes=[ax])
+        ax.tick_params(axis="y", labelsize="small")
+    axes[-1, 0].set_xlabel("Hedges g (first group minus second)")
+    return fig
+
+
 def intervals(
     table,
     value,
@@ -125,8 +200,10 @@ def intervals(
     low="ci_low",
     high="ci_high",
     hue="modality",
-    marker="o",
+    marker=None,
     hollow=None,
+    beside=None,
+    dodge=None,
     panels=None,
     points=None,
     lines=None,
@@ -155,10 +232,16 @@ def intervals(
     hue : str or None
         Column whose entries have a colour in `COLORS` (modalities, quadrants); others are black, as
         is everything when there is no such column.
-    marker : str
-        Column of quadrants or of matplotlib markers, or one marker for all.
+    marker : str, optional
+        Column of quadrants or of matplotlib markers, or one marker for all. By default a quadrant in
+        `hue` has its own, all else a dot.
     hollow : str, optional
         Column of bool: True draws the dot open.
+    beside : tuple of str, optional
+        Columns of a second value and the ends of its interval, drawn open and dotted on the row.
+    dodge : str, optional
+        Column. Rows with the same label share a line; the entries of this column lie side by side
+        on it, and stand in a legend.
     panels : str, optional
         Column; one panel for each of its values, side by side.
     points : dict, optional
@@ -199,7 +282,7 @@ def intervals(
     ['text']
     """
     parts = list(table.groupby(panels, sort=False)) if panels else [(title, table)]
-    rows = max([len(part) for _, part in parts] or [0])
+    rows = max([part[label].nunique() if dodge else len(part) for _, part in parts] or [0])
     if axes is None and stacked:
         heights = [len(part) + 1 for _, part in parts] or [1]
         _, grid = plt.subplots(
@@ -225,26 +308,37 @@ def intervals(
                 ax.axvline(x, color="black", linewidth=0.8, linestyle=dash, zorder=1)
         if from_first and len(part):
             ax.axvline(part[value].iloc[0], color="black", linewidth=0.8, linestyle="--", zorder=1)
+        names = list(dict.fromkeys(part[dodge])) if dodge else []
+        place = {name: row for row, name in enumerate(dict.fromkeys(part[label]))}
+        shift = dict(zip(names, np.linspace(-0.27, 0.27, len(names)), strict=True))
         for row, item in enumerate(part.to_dict("records")):
+            row = place[item[label]] + shift[item[dodge]] if dodge else row - 0.1 * bool(beside)
             color = COLORS.get(item.get(hue), "black")
             ticks = (points or {}).get(item[label], ())
             ax.plot(ticks, [row + 0.22] * len(ticks), "|", color=color, markersize=5)
             if low:
                 ax.plot([item[low], item[high]], [row, row], color=color, linewidth=1.5)
-            shape = item.get(marker, marker)
+            shape = item.get(marker, marker) or QUADRANT_MARKERS.get(item.get(hue), "o")
             ax.plot(
                 item[value],
                 row,
                 SHAPES.get(shape, shape),
                 color=color,
                 markerfacecolor="white" if hollow and item[hollow] else color,
+                label=names.pop(0) if item.get(dodge) in names[:1] else None,
             )
+            if beside:
+                ax.plot([item[end] for end in beside[1:]], [row + 0.2] * 2, ":", color=color)
+                ax.plot(item[beside[0]], row + 0.2, "o", color=color, markerfacecolor="white")
+        if dodge and len(part):
+            ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
         height = len(part) if stacked else rows
         ax.set(title=name, xlabel=xlabel, ylim=(max(height, 1) - 0.5, -0.5), xlim=xlim)
         if stacked:
             ax.label_outer()
     for ax, (_, part) in zip(axes, parts if stacked else parts[:1], strict=False):
-        ax.set_yticks(range(len(part)), part[label])
+        labels = list(dict.fromkeys(part[label])) if dodge else part[label]
+        ax.set_yticks(range(len(labels)), labels)
     return axes[0].figure
 
 
@@ -259,6 +353,61 @@ def message(text, width=7.2, height=1.0):
     ax.set_axis_off()
     ax.text(0.5, 0.5, text, ha="center", va="center", color="0.4")
     return fig
+
+
+def pairs(table, x, y, line, *, panels, style=None):
+    """A line from one level to the next for each pair of measurements.
+
+    Parameters
+    ----------
+    table : DataFrame
+    x, y : str
+        Columns: the level, such as calm and angry, and the value.
+    line : str
+        Column that tells pairs apart.
+    panels : str
+        Column; one panel for each entry, titled by it, with a scale of its own.
+    style : str, optional
+        Column whose entries have a line style each.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    grid = sns.relplot(
+        table, x=x, y=y, col=panels, units=line, style=style, kind="line", estimator=None,
+        marker="o", color="0.3", linewidth=1, height=3.2, aspect=0.8, legend=False,
+        facet_kws={"sharey": False},
+    )  # fmt: skip
+    grid.set(xlim=(-0.2, 1.2)).set_titles("{col_name}").set_axis_labels("", "")
+    return grid.figure
+
+
+def projection(table):
+    """Clips in two coordinates by quadrant; one panel for each true label.
+
+    Parameters
+    ----------
+    table : DataFrame
+        x, y, label (the panel), and quadrant; clips without a quadrant are small grey dots.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    grid = sns.FacetGrid(table, col="label", col_order=sorted(table["label"].unique()), height=4.2)
+    for name, ax in grid.axes_dict.items():
+        own = table[table["label"] == name]
+        rest = own[own["quadrant"].isna()]
+        ax.scatter(rest["x"], rest["y"], s=6, color="0.8")
+        for quadrant, color in QUADRANT_COLORS.items():
+            part = own[own["quadrant"] == quadrant]
+            ax.scatter(
+                part["x"], part["y"], s=30, color=color, marker=QUADRANT_MARKERS[quadrant],
+                alpha=0.75, linewidth=0, label=f"{quadrant} ({len(part)})",
+            )  # fmt: skip
+        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), ncol=2, fontsize="small")
+    return grid.set(xticks=[], yticks=[]).set_titles("{col_name}").figure
 
 
 def shifts(
@@ -360,3 +509,44 @@ def specification_curve(holds, choices, order, reference):
         ax.set_ylim(len(rows) - 0.5, -0.5)
     axes[2].set_xlabel("specifications, sorted")
     return fig
+
+
+def violins(table, *, order=("red", "green", "blue"), min_n=5, wrap=3):
+    """Every clip's value by quadrant, as dots, with a violin and the median.
+
+    Parameters
+    ----------
+    table : DataFrame
+        feature (the panel), quadrant, value; missing values are left out.
+    order : sequence of str
+        Quadrants.
+    min_n : int
+        Smaller groups have dots only.
+    wrap : int
+        Panels in a line.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    grid = sns.FacetGrid(
+        table, col="feature", col_wrap=wrap, sharey=False, sharex=False, height=2.5
+    )
+    for name, ax in grid.axes_dict.items():
+        own = table[(table["feature"] == name) & table["value"].notna()]
+        groups = [own.loc[own["quadrant"] == q, "value"] for q in order]
+        rng = np.random.default_rng(0)
+        for at, (quadrant, part) in enumerate(zip(order, groups, strict=True)):
+            color = QUADRANT_COLORS[quadrant]
+            if len(part) >= min_n and part.nunique() > 1:
+                body = ax.violinplot(part, [at], widths=0.85, showextrema=False)["bodies"][0]
+                body.set(facecolor=color, alpha=0.3)
+            ax.scatter(
+                at + rng.uniform(-0.12, 0.12, len(part)), part, s=13, color=color, alpha=0.6,
+                marker=QUADRANT_MARKERS[quadrant], linewidth=0,
+            )  # fmt: skip
+            if len(part):
+                ax.hlines(part.median(), at - 0.25, at + 0.25, color="black", linewidth=1.5)
+        names = [f"{q}\nn = {len(part)}" for q, part in zip(order, groups, strict=True)]
+        ax.set_xticks(range(len(order)), names, fontsize="small")
+    return grid.set_titles("{col_name}").set_axis_labels("", "").figure

@@ -109,6 +109,31 @@ def labelled(table, template):
     return table.assign(label=[template.format(**row) for row in table.to_dict("records")])
 
 
+def by_quadrant(means):
+    """Means in the order of the quadrants, with a column group for labels: ``red (n = 12)``.
+
+    The n is the largest of the quadrant, where features have different numbers of values.
+    """
+    order = list(QUADRANT_COLORS)
+    n = means.groupby("quadrant")["n"].transform("max")
+    told = means.assign(
+        group=[f"{q} (n = {k})" for q, k in zip(means["quadrant"], n, strict=True)],
+        feature=means["feature"].str.removesuffix("_rate").str.replace("_", " "),
+    )
+    return told.sort_values(
+        "quadrant", key=lambda names: names.map(order.index), kind="stable"
+    ).reset_index(drop=True)
+
+
+def effects(
+    tests, columns=("feature", "contrast", "n", "Hedges g", "p", "p_holm", "p_permutation")
+):
+    """Tests for reading: n of both groups in one column, Hedges g with its interval in another."""
+    n = [f"{one}, {two}" for one, two in zip(tests["n_1"], tests["n_2"], strict=True)]
+    told = tests.assign(n=n, **{"Hedges g": tests["hedges_g"]})
+    return readable(with_interval(told, "Hedges g", digits=2)[list(columns)])
+
+
 def leading(table, *names):
     """The same table with these columns first: what the reader is asked to look at."""
     return table[[*names, *(name for name in table.columns if name not in names)]]
