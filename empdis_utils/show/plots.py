@@ -233,7 +233,7 @@ def intervals(
         Column whose entries have a colour in `COLORS` (modalities, quadrants); others are black, as
         is everything when there is no such column.
     marker : str, optional
-        Column of quadrants or of matplotlib markers, or one marker for all. By default a quadrant in
+        Column of quadrants or matplotlib markers, or one marker for all. By default a quadrant in
         `hue` has its own, all else a dot.
     hollow : str, optional
         Column of bool: True draws the dot open.

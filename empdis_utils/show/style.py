@@ -109,7 +109,7 @@ def labelled(table, template):
     return table.assign(label=[template.format(**row) for row in table.to_dict("records")])
 
 
-def by_quadrant(means):
+def quadrant_means(means):
     """Means in the order of the quadrants, with a column group for labels: ``red (n = 12)``.
 
     The n is the largest of the quadrant, where features have different numbers of values.
