@@ -44,6 +44,7 @@ __all__ = [
 ]
 
 KEY = ["clip_id", "inputs", "source", "seed"]
+SWEEP = tuple(k / 100 for k in range(30, 81, 5))
 
 
 # --------------------------------------------------------------------------- input
@@ -820,7 +821,7 @@ def choices(
     return pd.DataFrame(rows)
 
 
-def threshold_sweep(predictions: pd.DataFrame, thresholds, **kwargs) -> pd.DataFrame:
+def threshold_sweep(predictions: pd.DataFrame, thresholds=SWEEP, **kwargs) -> pd.DataFrame:
     """Clips in each quadrant as the threshold moves.
 
     Parameters
