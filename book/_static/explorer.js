@@ -1,4 +1,5 @@
-// The quadrant explorer of chapter 04, without a kernel. Counts as empdis_utils/show/explorer.py does.
+// The quadrant explorer of chapter 04, without a kernel. Its rule is quadrant_of of
+// empdis_utils/measures/disagreement.py; tests/browser/test_exploring.py compares the two.
 (function () {
   "use strict";
   const QUADRANTS = ["blue", "red", "green", "yellow"];

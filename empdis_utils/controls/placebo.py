@@ -17,19 +17,17 @@ excess would be 0 in expectation. Its interval is paired: one draw of recordings
 
 from __future__ import annotations
 
-from itertools import permutations
-
 import numpy as np
 import pandas as pd
 
-from empdis_utils.data.tables import QUADRANTS
 from empdis_utils.measures import agreement, inference, uncertainty
 from empdis_utils.measures.alignment import MIN_N, align
 from empdis_utils.measures.disagreement import (
-    _Models,
-    _quadrant,
-    _unimodal_and_fusion,
+    Models,
+    across_seeds,
     check_predictions,
+    models_of,
+    quadrant_of,
 )
 
 SAME, OTHER, VOTES = "same model", "other encoder", "same votes"
@@ -54,7 +52,7 @@ def _drawn(models, reference, fifth) -> list[np.ndarray]:
     codes = []
     for k in range(len(models.seeds)):
         others = np.delete(p, k, axis=0).mean(axis=0)
-        codes.append(_quadrant(models.confidence(own[k])[1], models.confidence(others)[1]))
+        codes.append(quadrant_of(models.confidence(own[k])[1], models.confidence(others)[1]))
     return codes
 
 
@@ -92,9 +90,9 @@ def quadrants(
     ValueError
         As `disagreement.quadrants`.
     """
-    table = check_predictions(predictions)
-    single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
-    models = _Models(table, [*single.values(), joint], threshold)
+    models, single, joint = models_of(
+        predictions, threshold, fusion, unimodal_source, fusion_source
+    )
     names = ["modality", "drawn_by", "clip_id", "seed", "quadrant", "entropy", "distance"]
     n_seeds = len(models.seeds)
     if n_seeds < 2:
@@ -117,7 +115,7 @@ def quadrants(
             for k, code in enumerate(codes):
                 block = {
                     **{"modality": modality, "drawn_by": name, "clip_id": models.clips},
-                    **{"seed": models.seeds[k], "quadrant": np.array(QUADRANTS)[code]},
+                    **{"seed": models.seeds[k], "quadrant": code},
                     **{"entropy": entropy[k]},
                     "distance": np.abs(models.confidence(models.p[measured][k])[0] - 0.5),
                 }
@@ -138,7 +136,7 @@ def _encoder_pairs(encoders, threshold) -> dict:
         part = part[part["encoder"].isin(names)]
         keys = [(modality, name) for name in names]
         table = check_predictions(part.assign(source=part["encoder"]))
-        models = _Models(table, keys, threshold)
+        models = Models(table, keys, threshold)
         if len(models.seeds) > 1:
             pairs[modality] = (models, *keys)
     return pairs
@@ -167,9 +165,9 @@ def rates(
         placebo `same model` is the mean of the two models' own retraining, so its excess is
         :math:`(a - b)^2` per clip: never below 0 but by chance.
     """
-    table = check_predictions(predictions)
-    single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
-    models = _Models(table, [*single.values(), joint], threshold)
+    models, single, joint = models_of(
+        predictions, threshold, fusion, unimodal_source, fusion_source
+    )
     clips = models.clips
     recordings = None if groups is None else align(groups, clips, "groups")
     pairs = _encoder_pairs(encoders, threshold)
@@ -179,11 +177,14 @@ def rates(
         if len(models.seeds) < 2:
             found = {SAME: None}
         else:
-            own = (_apart(labels[model], labels[model]) + _apart(labels[joint], labels[joint])) / 2
+            own = (
+                across_seeds(labels[model], labels[model])
+                + across_seeds(labels[joint], labels[joint])
+            ) / 2
             found = {SAME: own}
         if modality in pairs:
             other, one, two = pairs[modality]
-            per_clip = pd.Series(_apart(other.label(one), other.label(two)), other.clips)
+            per_clip = pd.Series(across_seeds(other.label(one), other.label(two)), other.clips)
             if set(clips) <= set(per_clip.index):
                 found[OTHER] = per_clip.loc[clips].to_numpy()
         for name, per_clip in found.items():
@@ -191,7 +192,7 @@ def rates(
                 rows.append(_row(modality, "differs", name, None, len(clips), "one seed"))
                 continue
             ones = np.ones(len(clips))
-            columns = np.column_stack([_apart(labels[model], labels[joint]), per_clip, ones])
+            columns = np.column_stack([across_seeds(labels[model], labels[joint]), per_clip, ones])
 
             def three(sums):
                 a, b = sums[..., 0] / sums[..., 2], sums[..., 1] / sums[..., 2]
@@ -202,11 +203,6 @@ def rates(
             )
             rows.append(_row(modality, "differs", name, found_rows, len(clips)))
     return pd.DataFrame(rows)
-
-
-def _apart(one, two) -> np.ndarray:
-    """Share of pairs of different seeds in which the labels [s, n] differ, per clip."""
-    return np.mean([one[i] != two[j] for i, j in permutations(range(len(one)), 2)], axis=0)
 
 
 # --------------------------------------------------------------------------- people

@@ -249,6 +249,12 @@ def read(directory, name):
     return check(frame, name)
 
 
+def read_if_made(directory, name):
+    """The table as `read` gives it, or None where this run has not made it."""
+    there = (Path(directory) / f"{name}.parquet").exists()
+    return read(directory, name) if there else None
+
+
 def read_embeddings(directory, encoder, seeds, folds):
     """The embeddings that chapter 02 kept of one encoder, by seed.
 

@@ -13,6 +13,7 @@ from scipy import stats
 
 from empdis_utils.data.tables import QUADRANTS, SCHEMAS
 from empdis_utils.measures import inference
+from empdis_utils.measures.disagreement import quadrant_of
 from empdis_utils.measures.inference import Interval
 
 __all__ = [
@@ -1013,9 +1014,7 @@ def people_quadrants(counts_unimodal, counts_multimodal, y):
             out[conf] = own / votes.sum(axis=1)
         out[f"entropy_{name}"] = soft["entropy"]
         out[f"n_{name}"] = soft["n_votes"]
-    quadrant = np.select(
-        [right[0] & right[1], right[0], right[1]], ["blue", "red", "green"], "yellow"
-    )
+    quadrant = quadrant_of(*right)
     empty = ((out["n_unimodal"] == 0) | (out["n_multimodal"] == 0)).to_numpy()
     tied = (tie[0] | tie[1]) & ~empty
     out["quadrant"] = np.select([empty, tied], ["none", "tie"], quadrant)

@@ -19,7 +19,32 @@ from empdis_utils.data.tables import MODALITIES, QUADRANTS
 from empdis_utils.measures import inference
 from empdis_utils.measures.alignment import MIN_N, align, examples
 
+__all__ = [
+    "KEY",
+    "Models",
+    "across_seeds",
+    "check_predictions",
+    "choices",
+    "compared",
+    "composition",
+    "count_quadrants",
+    "ensemble",
+    "evaluations",
+    "flips",
+    "modality_over_seed",
+    "models_of",
+    "pairwise_disagreement",
+    "quadrant_of",
+    "quadrants",
+    "remarks",
+    "seed_disagreement",
+    "sides",
+    "stability",
+    "threshold_sweep",
+]
+
 KEY = ["clip_id", "inputs", "source", "seed"]
+SWEEP = tuple(k / 100 for k in range(30, 81, 5))
 
 
 # --------------------------------------------------------------------------- input
@@ -81,7 +106,7 @@ def _check_threshold(threshold: float) -> None:
         raise ValueError(f"threshold: expected a number in [0, 1), got {threshold}")
 
 
-class _Models:
+class Models:
     """Probabilities of a set of models on the same clips and seeds.
 
     `clips` [n] sorted, `y` [n], `seeds` [s], `p` maps (inputs, source) to [s, n, k].
@@ -178,6 +203,28 @@ def _unimodal_and_fusion(
     return single, (fusion, fusion_source)
 
 
+def models_of(
+    predictions: pd.DataFrame,
+    threshold: float = 0.5,
+    fusion: str | None = None,
+    unimodal_source: str = "fusion",
+    fusion_source: str = "fusion",
+) -> tuple[Models, dict[str, tuple[str, str]], tuple[str, str]]:
+    """The models that quadrants set against each other, as arrays; parameters as in `quadrants`.
+
+    Returns
+    -------
+    models : Models
+    single : dict
+        Modality -> its key (inputs, source) in `models`.
+    joint : tuple
+        The key of fusion.
+    """
+    table = check_predictions(predictions)
+    single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
+    return Models(table, [*single.values(), joint], threshold), single, joint
+
+
 def compared(
     predictions: pd.DataFrame,
     *,
@@ -206,6 +253,76 @@ def compared(
     model = zip(predictions["inputs"].astype(str), predictions["source"].astype(str), strict=True)
     role = pd.Series([roles.get(one) for one in model], index=predictions.index, dtype="str")
     return predictions.assign(role=role)[role.notna()].reset_index(drop=True)
+
+
+def evaluations(
+    predictions: pd.DataFrame,
+    validation: pd.DataFrame | None = None,
+    heads: pd.DataFrame | None = None,
+    fused: pd.DataFrame | None = None,
+) -> dict[str, pd.DataFrame]:
+    """Sets of clips on which quadrants can be drawn, from the tables of chapters 02 and 03.
+
+    Parameters
+    ----------
+    predictions, validation, heads, fused : DataFrame
+        `predictions`, `predictions_validation`, `predictions_finetuned` (the encoders' own heads)
+        and `fused_encoders`; None where a run has no such table.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        "test": `predictions`, and the heads of the encoders that were fused. With validation clips
+        also "test+val", both pooled as the release does; or "val", where each of them is a test
+        clip of another fold.
+    """
+    if heads is not None and fused is not None:
+        heads = heads.merge(fused, left_on=["inputs", "encoder"], right_on=["modality", "encoder"])
+        predictions = pd.concat([predictions, heads[[*predictions]]], ignore_index=True)
+    found = {"test": predictions}
+    if validation is not None and len(validation):
+        chosen = validation.drop_duplicates(KEY)
+        more = chosen[~chosen["clip_id"].isin(predictions["clip_id"])]
+        both = pd.concat([predictions, more], ignore_index=True)
+        found |= {"test+val": both} if len(more) else {"val": chosen}
+    return found
+
+
+def sides(predictions: pd.DataFrame, fusion: str = "", unimodal_source: str = "fusion") -> dict:
+    """Arguments of `quadrants` for a run; probabilities from elsewhere have the source "given"."""
+    given = (predictions["source"] == "given").all()
+    return {
+        "fusion": fusion or None,
+        "unimodal_source": "given" if given else unimodal_source,
+        "fusion_source": "given" if given else "fusion",
+    }
+
+
+def remarks(compared: pd.DataFrame, dialog: pd.Series, clips: str, asked: str) -> list[str]:
+    """What a page must say before its results, as sentences in Markdown.
+
+    Parameters
+    ----------
+    compared : DataFrame
+        The predictions that are compared.
+    dialog : Series
+        clip_id -> recording, of all clips.
+    clips, asked : str
+        The set of clips, of `evaluations`, that is taken and that was asked for.
+    """
+    given = (compared["source"] == "given").all()
+    left = len(dialog.index.difference(compared["clip_id"]))
+    said = {
+        "**Selection and evaluation clips overlap**: validation chose the epoch.": clips != "test",
+        "No clip is a validation clip only: test clips alone.": clips != asked,
+        "These probabilities were given. The page cannot tell if clips were held out.": given,
+        f"Left aside: {left} clips whose split is not test.": given and left,
+        "**NO RECORDINGS ARE KNOWN.** Every clip counts as its own. Intervals resample clips, and "
+        "are too narrow if clips share a speaker or a scene. A column `dialog_id` would tell.": (
+            dialog.is_unique
+        ),
+    }
+    return [sentence for sentence, holds in said.items() if holds]
 
 
 def ensemble(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -251,10 +368,8 @@ def flips(
     Labels are the likeliest classes. `differs` has the mean `modality_rate` of
     `modality_over_seed`, `self_differs` that of `seed_disagreement`.
     """
-    table = check_predictions(predictions)
-    single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
-    models = _Models(table, [*single.values(), joint], 0.5)
-    means = ensemble(table).set_index(["inputs", "source", "clip_id"]).sort_index()
+    models, single, joint = models_of(predictions, 0.5, fusion, unimodal_source, fusion_source)
+    means = ensemble(predictions).set_index(["inputs", "source", "clip_id"]).sort_index()
     fused, fused_mean = models.label(joint), means.loc[joint].loc[models.clips]
     pairs = list(combinations(range(len(models.seeds)), 2))
     itself = np.full(len(models.clips), np.nan)
@@ -266,7 +381,7 @@ def flips(
         block = {
             "clip_id": models.clips,
             "modality": modality,
-            "differs": _across_seeds(models.label(model), fused),
+            "differs": across_seeds(models.label(model), fused),
             "self_differs": itself,
             "ensemble_differs": (own != fused_mean["predicted"]).to_numpy(),
             "margin": fused_mean["margin"].to_numpy(),
@@ -278,7 +393,7 @@ def flips(
 # --------------------------------------------------------------------------- rates
 
 
-def _across_seeds(own: np.ndarray, other: np.ndarray) -> np.ndarray:
+def across_seeds(own: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Share [n] of pairs of different seeds in which labels [s, n] differ; with one seed, of it."""
     seeds = range(len(own))
     pairs = list(permutations(seeds, 2)) or [(0, 0)]
@@ -345,7 +460,7 @@ def pairwise_disagreement(
     pairs = _model_list(table)
     if len(pairs) < 2:
         raise ValueError(f"predictions: one model only: {pairs[0][0]} ({pairs[0][1]})")
-    models = _Models(table, pairs, threshold)
+    models = Models(table, pairs, threshold)
     inputs = [model[0] for model in pairs]
     names = {m: m[0] if inputs.count(m[0]) == 1 else f"{m[0]} ({m[1]})" for m in pairs}
     labels = {model: models.label(model) for model in pairs}
@@ -379,7 +494,7 @@ def seed_disagreement(
     table = check_predictions(predictions)
     keys, blocks = [], []
     for model in _model_list(table):
-        models = _Models(table, [model], threshold)
+        models = Models(table, [model], threshold)
         recordings = _recordings(groups, models.clips)
         labels = models.label(model)
         pairs = list(combinations(range(len(models.seeds)), 2))
@@ -441,9 +556,9 @@ def modality_over_seed(
     >>> found[["baseline", "n", "n_seeds"]].to_dict("list")
     {'baseline': ['unimodal', 'fusion', 'both'], 'n': [8, 8, 8], 'n_seeds': [2, 2, 2]}
     """
-    table = check_predictions(predictions)
-    single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
-    models = _Models(table, [*single.values(), joint], threshold)
+    models, single, joint = models_of(
+        predictions, threshold, fusion, unimodal_source, fusion_source
+    )
     recordings = _recordings(groups, models.clips)
     n, n_seeds = len(models.clips), len(models.seeds)
 
@@ -455,10 +570,10 @@ def modality_over_seed(
     rows = []
     for modality, model in single.items():
         own, fused = models.label(model), models.label(joint)
-        same, across = (own != fused).mean(axis=0), _across_seeds(own, fused)
+        same, across = (own != fused).mean(axis=0), across_seeds(own, fused)
         retrained = np.full((3, n), np.nan)
         if n_seeds > 1:
-            retrained[:2] = _across_seeds(own, own), _across_seeds(fused, fused)
+            retrained[:2] = across_seeds(own, own), across_seeds(fused, fused)
             retrained[2] = retrained[:2].mean(axis=0)
         per_clip = np.column_stack([across, *retrained, same, np.ones(n)])
         rates = per_clip.mean(axis=0)
@@ -488,9 +603,25 @@ def modality_over_seed(
 # --------------------------------------------------------------------------- quadrants
 
 
-def _quadrant(right_unimodal: np.ndarray, right_fusion: np.ndarray) -> np.ndarray:
-    """Index into QUADRANTS: both, only unimodal, only fusion, neither right."""
-    return np.where(right_unimodal, np.where(right_fusion, 0, 1), np.where(right_fusion, 2, 3))
+def quadrant_of(right_unimodal, right_fusion) -> np.ndarray:
+    """Quadrant of each clip by who is right: the one place that has the rule.
+
+    Parameters
+    ----------
+    right_unimodal, right_fusion : bool array [...]
+
+    Returns
+    -------
+    str array [...]
+        "blue": both; "red": only the modality; "green": only fusion; "yellow": neither.
+
+    Examples
+    --------
+    >>> quadrant_of([True, True, False, False], [True, False, True, False]).tolist()
+    ['blue', 'red', 'green', 'yellow']
+    """
+    one, both = np.asarray(right_unimodal, bool), np.asarray(right_fusion, bool)
+    return np.array(QUADRANTS)[2 * ~one + ~both]
 
 
 def quadrants(
@@ -540,9 +671,9 @@ def quadrants(
     >>> found[["clip_id", "conf_unimodal", "quadrant"]].to_dict("list")
     {'clip_id': ['a', 'b'], 'conf_unimodal': [0.9, 0.3], 'quadrant': ['blue', 'green']}
     """
-    table = check_predictions(predictions)
-    single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
-    models = _Models(table, [*single.values(), joint], threshold)
+    models, single, joint = models_of(
+        predictions, threshold, fusion, unimodal_source, fusion_source
+    )
     seeds = [*models.seeds, "ensemble"]
 
     def with_ensemble(p):
@@ -552,17 +683,18 @@ def quadrants(
     blocks = []
     for modality, model in single.items():
         confidence, right = with_ensemble(models.p[model])
-        code = _quadrant(right, right_fusion)
+        quadrant = quadrant_of(right, right_fusion)
         block = {
             "clip_id": np.tile(models.clips, len(seeds)),
             "modality": modality,
             "seed": np.repeat(seeds, len(models.clips)),
             "conf_unimodal": confidence.ravel(),
             "conf_fusion": conf_fusion.ravel(),
-            "quadrant": np.array(QUADRANTS)[code.ravel()],
+            "quadrant": quadrant.ravel(),
         }
-        for i, name in enumerate(QUADRANTS):
-            block[f"membership_{name}"] = np.tile((code[:-1] == i).mean(axis=0), len(seeds))
+        for name in QUADRANTS:
+            share = (quadrant[:-1] == name).mean(axis=0)
+            block[f"membership_{name}"] = np.tile(share, len(seeds))
         blocks.append(pd.DataFrame(block))
     frame = pd.concat(blocks, ignore_index=True)
     text = ["clip_id", "modality", "seed", "quadrant"]
@@ -607,6 +739,37 @@ def count_quadrants(
         rows.append(rates)
     columns = ["modality", "quadrant", "n", "share", "ci_low", "ci_high", "note"]
     return pd.concat(rows, ignore_index=True)[columns]
+
+
+def composition(quadrants: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
+    """Labels and recordings of the ensemble's clips in each quadrant.
+
+    Parameters
+    ----------
+    quadrants : DataFrame
+        The table of `quadrants`.
+    manifest : DataFrame
+        Indexed by clip_id: y, label, dialog_id.
+
+    Returns
+    -------
+    DataFrame
+        modality, quadrant, n, share_class_1 (with more than two classes a share_… of each label),
+        recordings, largest_recording (share of the clips that come from one recording). A quadrant
+        without clips has no row.
+    """
+    known = manifest[["y", "label", "dialog_id"]]
+    clips = quadrants[quadrants["seed"] == "ensemble"].join(known, on="clip_id")
+    labels = known.drop_duplicates("y").sort_values("y").set_index("y")["label"]
+    named = labels if len(labels) != 2 else {labels.index[1]: "class_1"}
+    for k, name in named.items():
+        clips[f"share_{name}"] = clips["y"] == k
+    by = clips.groupby(["modality", "quadrant"])
+    found = by.size().rename("n").to_frame()
+    found = found.join(by[[f"share_{name}" for name in named.values()]].mean())
+    found["recordings"] = by["dialog_id"].nunique()
+    largest = by["dialog_id"].agg(lambda d: d.value_counts(normalize=True).iloc[0])
+    return found.assign(largest_recording=largest).reset_index()
 
 
 def _in_common(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
@@ -687,7 +850,7 @@ def choices(
     return pd.DataFrame(rows)
 
 
-def threshold_sweep(predictions: pd.DataFrame, thresholds, **kwargs) -> pd.DataFrame:
+def threshold_sweep(predictions: pd.DataFrame, thresholds=SWEEP, **kwargs) -> pd.DataFrame:
     """Clips in each quadrant as the threshold moves.
 
     Parameters
@@ -715,9 +878,10 @@ def threshold_sweep(predictions: pd.DataFrame, thresholds, **kwargs) -> pd.DataF
     for (modality, seed), part in frame.groupby(["modality", "seed"], sort=False):
         unimodal, fusion = part["conf_unimodal"].to_numpy(), part["conf_fusion"].to_numpy()
         for threshold in thresholds:
-            counts = np.bincount(_quadrant(unimodal > threshold, fusion > threshold), minlength=4)
+            inside = quadrant_of(unimodal > threshold, fusion > threshold)
+            counts = [int((inside == name).sum()) for name in QUADRANTS]
             rows += [
-                (threshold, modality, seed, name, int(n), n / len(part))
+                (threshold, modality, seed, name, n, n / len(part))
                 for name, n in zip(QUADRANTS, counts, strict=True)
             ]
     return pd.DataFrame(rows, columns=["threshold", "modality", "seed", "quadrant", "n", "share"])

@@ -11,8 +11,8 @@ from empdis_utils.measures import inference
 from empdis_utils.measures.alignment import two_groups
 
 
-def _predicted(predictions):
-    """Predicted class of each row: the likeliest of p_0, p_1, …, or class 1 when p > 0.5."""
+def predicted(predictions):
+    """Predicted class [n] of each row: the likeliest of p_0, p_1, …, or class 1 when p > 0.5."""
     classes = sorted(int(name[2:]) for name in predictions if re.fullmatch(r"p_\d+", name))
     p = predictions[[f"p_{k}" for k in classes] or ["p"]].to_numpy()
     if np.isnan(p).any():
@@ -83,7 +83,7 @@ def score_table(predictions, by=("inputs",), *, groups=None, n_boot=2000, seed=4
     """
     if predictions.empty:
         raise ValueError("predictions: no rows to score")
-    frame = predictions.assign(predicted=_predicted(predictions))
+    frame = predictions.assign(predicted=predicted(predictions))
     frame["right"] = (frame["predicted"] == frame["y"]).astype(float)
     rows = []
     for model, part in frame.groupby(list(by), sort=False):

@@ -6,15 +6,13 @@ n_recordings, status, reason. The chapters save these tables; the ledger reads t
 
 from __future__ import annotations
 
-from itertools import permutations
-
 import numpy as np
 import pandas as pd
 
 from empdis_utils.data import splits
-from empdis_utils.measures import agreement, inference
+from empdis_utils.measures import agreement, inference, scores
 from empdis_utils.measures.alignment import MIN_N, align
-from empdis_utils.measures.disagreement import _Models, _unimodal_and_fusion, check_predictions
+from empdis_utils.measures.disagreement import KEY, across_seeds, models_of
 from empdis_utils.paper import claims, printed
 
 __all__ = [
@@ -37,22 +35,6 @@ def _table(names, columns, statistic, groups, n_boot, seed) -> pd.DataFrame:
     return found
 
 
-def _models(predictions, who):
-    table = check_predictions(predictions)
-    single, joint = _unimodal_and_fusion(
-        table,
-        who.get("fusion"),
-        who.get("unimodal_source", "fusion"),
-        who.get("fusion_source", "fusion"),
-    )
-    return _Models(table, [*single.values(), joint], 0.5), single, joint
-
-
-def _pairs(n_seeds):
-    """Pairs of different seeds; with one seed, that seed with itself."""
-    return list(permutations(range(n_seeds), 2)) or [(0, 0)]
-
-
 def disagreement_gaps(predictions, *, groups, n_boot=2000, seed=42, **who) -> pd.DataFrame:
     """Differences between the disagreement rates of pairs of models (paper, Table 2).
 
@@ -71,13 +53,13 @@ def disagreement_gaps(predictions, *, groups, n_boot=2000, seed=42, **who) -> pd
         Rows such as "text-audio minus audio-video". Rates are means over pairs of different seeds.
         No rows where one of the three modalities is missing.
     """
-    models, single, joint = _models(predictions, who)
+    models, single, joint = models_of(predictions, **who)
     if not {"text", "audio", "video"} <= set(single):
         return pd.DataFrame()
     labels = {m: models.label(key) for m, key in single.items()} | {"fusion": models.label(joint)}
 
     def differ(a, b):
-        return np.mean([labels[a][i] != labels[b][j] for i, j in _pairs(len(models.seeds))], axis=0)
+        return across_seeds(labels[a], labels[b])
 
     asked = [
         (("text", "audio"), ("audio", "video")),
@@ -112,7 +94,7 @@ def misled(predictions, *, groups, n_boot=2000, seed=42, **who) -> pd.DataFrame:
     folds or weights is shared. Any average of probabilities follows the surest voice, too: the row
     says that fusion is misled, not that attention misleads it.
     """
-    models, single, joint = _models(predictions, who)
+    models, single, joint = models_of(predictions, **who)
     names = list(single)
     if len(names) < 2:
         return pd.DataFrame()
@@ -166,8 +148,8 @@ def fusion_gain(predictions, validation, *, groups, n_boot=2000, seed=42) -> pd.
         return pd.DataFrame()
     val = validation[~validation["inputs"].str.contains("+", regex=False)]
     val = val[val["source"] == "fusion"]
-    best = ((val["p"] > 0.5) == val["y"]).groupby(val["inputs"]).mean().idxmax()
-    right = ((rows["p"] > 0.5) == rows["y"]).groupby([rows["clip_id"], rows["inputs"]]).mean()
+    best = (scores.predicted(val) == val["y"]).groupby(val["inputs"]).mean().idxmax()
+    right = (scores.predicted(rows) == rows["y"]).groupby([rows["clip_id"], rows["inputs"]]).mean()
     right = right.unstack()
     change = (right[full] - right[best]).to_numpy()
     recordings = align(groups, right.index, "groups")
@@ -223,6 +205,38 @@ def gate_spread(gates, *, groups, n_boot=2000, seed=42) -> pd.DataFrame:
         columns = np.column_stack([own, cross, np.ones(len(own))])
         found.append(_table([f"spread of {name}"], columns, shared, recordings, n_boot, seed))
     return pd.concat(found, ignore_index=True)
+
+
+def about_models(
+    compared, *, groups, gates=None, trained=(), n_boot=2000, seed=42, **who
+) -> pd.DataFrame:
+    """All comparisons of models below each other, with a column `about`.
+
+    Parameters
+    ----------
+    compared, groups, **who
+        As for `disagreement_gaps`.
+    gates : DataFrame, optional
+        Of chapter 03; None gives no rows about gates and about the gain of fusion.
+    trained : (DataFrame, DataFrame)
+        Predictions and validation predictions of chapter 03.
+
+    Returns
+    -------
+    DataFrame
+        about ("disagreement", "misled", "gates", "gain") and the columns of each.
+    """
+    how = dict(groups=groups, n_boot=n_boot, seed=seed)
+    found = {
+        "disagreement": disagreement_gaps(compared, **who, **how),
+        "misled": misled(compared, **who, **how),
+    }
+    if gates is not None:
+        found["gates"] = gate_spread(gates, **how)
+        found["gain"] = fusion_gain(trained[0], trained[1].drop_duplicates(KEY), **how)
+    found = [table.assign(about=about) for about, table in found.items() if len(table)]
+    empty = pd.DataFrame(columns=["about", "comparison", "estimate", "ci_low", "ci_high", "n"])
+    return pd.concat(found or [empty], ignore_index=True)
 
 
 # --------------------------------------------------------------------------- annotators

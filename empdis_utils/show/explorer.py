@@ -1,18 +1,17 @@
-"""The quadrant explorer: the same small table drives the rendered page and a live notebook.
+"""The quadrant explorer: a small table in the page, and the controls to look into it.
 
-In the page, `book/_static/explorer.js` draws it with Plotly and counts in the browser, with no
-kernel. In a live notebook `widget` does the same with ipywidgets. Both count as `counts` does.
+`book/_static/explorer.js` draws it with Plotly and counts in the browser, with no kernel. Its rule
+is that of `disagreement.quadrant_of`; a test in a browser holds it to that.
 """
 
 import html
 import json
 
 import numpy as np
-import pandas as pd
 
-from empdis_utils.data import tables
-from empdis_utils.measures.uncertainty import predictive_entropy
 from empdis_utils.show import style
+
+__all__ = ["page", "records"]
 
 MOST_CLIPS = 2000
 
@@ -60,42 +59,6 @@ def records(quadrants, manifest, most_clips=MOST_CLIPS, seed=42):
         "seeds": list(next(iter(conf.values()))),
         "conf": conf,
     }
-
-
-def counts(data, modality, seed, threshold=0.5):
-    """Clips and mean fusion entropy of each quadrant.
-
-    Parameters
-    ----------
-    data : dict
-        From `records`.
-    modality, seed : str
-    threshold : float
-        A model is right when its confidence in the correct label exceeds this.
-
-    Returns
-    -------
-    DataFrame
-        quadrant, n, share, entropy (nats; NaN for an empty quadrant), in the order of
-        `tables.QUADRANTS`. Entropy is that of two classes.
-    """
-    one, both = (np.array(v, float) for v in data["conf"][modality][seed])
-    known = np.isfinite(one) & np.isfinite(both)
-    one, both = one[known], both[known]
-    quadrant = quadrant_of(one, both, threshold)
-    entropy = predictive_entropy(both)
-    rows = []
-    for name in tables.QUADRANTS:
-        mine = quadrant == name
-        mean = entropy[mine].mean() if mine.any() else np.nan
-        rows.append((name, int(mine.sum()), mine.mean() if len(mine) else np.nan, mean))
-    return pd.DataFrame(rows, columns=["quadrant", "n", "share", "entropy"])
-
-
-def quadrant_of(conf_unimodal, conf_fusion, threshold=0.5):
-    """Quadrant of each clip: array [n] of str, from two arrays [n] of confidences."""
-    one, both = np.asarray(conf_unimodal) > threshold, np.asarray(conf_fusion) > threshold
-    return np.select([one & both, one, both], ["blue", "red", "green"], "yellow")
 
 
 def page(data, name, media="", threshold=0.5):
@@ -164,59 +127,3 @@ one modality across, fusion up. The table below counts its quadrants."></div>
 </div>
 <script type="application/json">{embedded}</script>
 </div>"""
-
-
-def figure(data, modality, seed, threshold=0.5):
-    """One choice of the explorer as a Plotly figure, a trace for each quadrant."""
-    import plotly.graph_objects as go
-
-    one, both = (np.array(v, float) for v in data["conf"][modality][seed])
-    quadrant = quadrant_of(one, both, threshold)
-    quadrant[~(np.isfinite(one) & np.isfinite(both))] = ""
-    drawn = go.Figure()
-    for name in tables.QUADRANTS:
-        mine = np.flatnonzero(quadrant == name)
-        said = [plain(data["clips"]["transcript"][i]) for i in mine]
-        color = style.QUADRANT_COLORS[name]
-        drawn.add_scatter(
-            x=one[mine], y=both[mine], text=said, mode="markers", name=name, marker_color=color
-        )
-    title = f"confidence of {plain(modality)}"
-    return drawn.update_layout(xaxis_title=title, yaxis_title="of fusion")
-
-
-def plain(text):
-    """Words as Plotly shows them unchanged: it reads a little HTML, links too, and formulas."""
-    return html.escape(str(text)).replace("$", "&#36;")
-
-
-def widget(data, threshold=0.5):
-    """The explorer in a live notebook: two dropdowns, the threshold, the figure and the counts.
-
-    Parameters
-    ----------
-    data : dict
-        From `records`.
-    threshold : float
-        To start with.
-
-    Returns
-    -------
-    ipywidgets.VBox
-    """
-    import ipywidgets
-    from IPython.display import display
-
-    def draw(**choice):
-        display(figure(data, **choice), counts(data, **choice))
-
-    seeds, names = data["seeds"], data["modalities"]
-    choices = {
-        "modality": ipywidgets.Dropdown(options=names, description="modality"),
-        "seed": ipywidgets.Dropdown(options=seeds, value=seeds[-1], description="seed"),
-        "threshold": ipywidgets.BoundedFloatText(
-            threshold, min=0, max=1, step=0.01, description="threshold"
-        ),
-    }
-    shown = ipywidgets.interactive_output(draw, choices)
-    return ipywidgets.VBox([ipywidgets.HBox(list(choices.values())), shown])

@@ -13,7 +13,9 @@ from empdis_utils.show.style import MODALITY_COLORS, QUADRANT_COLORS, QUADRANT_M
 
 __all__ = [
     "boxes",
+    "confidences",
     "curves",
+    "dumbbells",
     "forest",
     "intervals",
     "message",
@@ -53,6 +55,54 @@ def boxes(table, value, *, panels="modality", line=None, ylabel=""):
     return grid.set_titles("{col_name}").set_axis_labels("", ylabel).figure
 
 
+def confidences(quadrants, threshold=None):
+    """Confidence of the modality against that of fusion, with a histogram along each axis.
+
+    Parameters
+    ----------
+    quadrants : DataFrame
+        modality (a panel each), quadrant, conf_unimodal, conf_fusion; a row per clip and modality.
+    threshold : float, optional
+        Lines at it, on both axes.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Of each modality three axes: scatter, histogram above, histogram to the right.
+    """
+    parts = list(quadrants.groupby("modality", sort=False))
+    rows, columns = -(-len(parts) // 2), min(2, len(parts))
+    fig, grid = plt.subplots(rows, columns, figsize=(7.6, 3.6 * rows + 1.4), squeeze=False)
+    fig.subplots_adjust(wspace=0.5, hspace=0.75)
+    for ax in grid.ravel()[len(parts) :]:
+        ax.remove()
+    for k, (modality, part) in enumerate(parts):
+        ax = grid[divmod(k, 2)]
+        for quadrant, color in QUADRANT_COLORS.items():
+            inside = part[part["quadrant"] == quadrant]
+            ax.scatter(
+                inside["conf_unimodal"], inside["conf_fusion"], s=30, alpha=0.6, color=color,
+                marker=QUADRANT_MARKERS[quadrant], linewidth=0,
+                label=f"{quadrant} ({len(inside)})",
+            )  # fmt: skip
+        if threshold is not None:
+            ax.axvline(threshold, color="black", linewidth=0.8)
+            ax.axhline(threshold, color="black", linewidth=0.8)
+        ax.set(xlim=(0, 1), ylim=(0, 1), xlabel=f"confidence of {modality}")
+        ax.set_ylabel("" if k % 2 else "confidence of fusion")
+        ax.legend(
+            loc="upper center", bbox_to_anchor=(0.5, -0.2), ncol=2, handletextpad=0.1,
+            fontsize="small",
+        )  # fmt: skip
+        top = ax.inset_axes((0, 1.03, 1, 0.2), sharex=ax)
+        side = ax.inset_axes((1.03, 0, 0.2, 1), sharey=ax)
+        top.hist(part["conf_unimodal"], bins=20, color="0.6")
+        side.hist(part["conf_fusion"], bins=20, color="0.6", orientation="horizontal")
+        top.set_axis_off()
+        side.set_axis_off()
+    return fig
+
+
 def curves(
     table,
     x,
@@ -64,9 +114,12 @@ def curves(
     band=False,
     black=None,
     dashed=(),
+    color=None,
     panels=None,
     lines=None,
     ticks=None,
+    at=None,
+    diagonal=False,
     log=False,
     xlabel=None,
     ylabel="",
@@ -87,12 +140,18 @@ def curves(
         Entries of `hue` that are black; all others are then grey.
     dashed : sequence of str
         Entries of `hue` whose line is dashed.
+    color : str, optional
+        Column whose entries have the colour in `COLORS`, where those of `hue` have none.
     panels : str, optional
         Column; one panel for each of its values, side by side.
     lines : dict, optional
         y -> linestyle of a horizontal line.
     ticks : (str, sequence of float), optional
         What they are, and values of `x`: strokes at the top, such as numbers of the paper.
+    at : float, optional
+        x of a dashed vertical line.
+    diagonal : bool
+        A line on which y is x.
     log : bool
         A logarithmic axis for `x`, with ticks at its values.
     xlabel, ylabel : str
@@ -117,20 +176,25 @@ def curves(
     fig, grid = plt.subplots(
         1, len(parts), figsize=size, sharey=ylim is not None, squeeze=False, layout="constrained"
     )
-    shapes = dict(zip(table[hue].unique(), "os^vDdPX<>" * 9, strict=False))
+    shapes = dict(zip(table[hue].unique(), "os^vDdPX<>" * 9, strict=False)) | QUADRANT_MARKERS
     for ax, (title, part) in zip(grid[0], parts, strict=True):
         levels = None if is_numeric_dtype(part[x]) else list(part[x].unique())
         for name, own in part.groupby(hue, sort=False):
-            color = COLORS.get(name) if black is None else "black" if name in black else "0.55"
-            at = own[x] if levels is None else own[x].map(levels.index)
+            known = COLORS.get(own[color].iloc[0] if color else name)
+            paint = known if black is None else "black" if name in black else "0.55"
+            across = own[x] if levels is None else own[x].map(levels.index)
             (line,) = ax.plot(
-                at, own[y], "--" if name in dashed else "-", marker=shapes[name], color=color,
+                across, own[y], "--" if name in dashed else "-", marker=shapes[name], color=paint,
                 label=name,
             )  # fmt: skip
             if band:
-                ax.fill_between(at, own[low], own[high], color=line.get_color(), alpha=0.15)
+                ax.fill_between(across, own[low], own[high], color=line.get_color(), alpha=0.15)
             elif low:
-                ax.vlines(at, own[low], own[high], color=line.get_color(), linewidth=1)
+                ax.vlines(across, own[low], own[high], color=line.get_color(), linewidth=1)
+        if at is not None:
+            ax.axvline(at, color="black", linewidth=0.8, linestyle="--")
+        if diagonal:
+            ax.axline((0, 0), slope=1, color="black", linewidth=0.8)
         for level, dash in (lines or {}).items():
             ax.axhline(level, color="black", linewidth=0.8, linestyle=dash)
         if ticks:
@@ -150,6 +214,35 @@ def curves(
     grid[0][0].set_ylabel(ylabel)
     grid[0][-1].legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=9)
     return fig
+
+
+def dumbbells(table, value, other, label, *, hue="modality", xlabel="", title="", ax=None):
+    """For each row a filled dot and an open one, joined by a line.
+
+    Parameters
+    ----------
+    table : DataFrame
+    value, other, label, hue : str
+        Columns: where the filled dot is, where the open one is (NaN: none), what stands beside
+        them, and what has a colour in `COLORS`.
+    xlabel, title : str
+    ax : Axes, optional
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    if ax is None:
+        _, ax = plt.subplots(figsize=(7.2, 1.2 + 0.6 * len(table)), layout="constrained")
+    for row, item in enumerate(table.to_dict("records")):
+        color = COLORS.get(item[hue], "black")
+        ax.plot([item[other], item[value]], [row, row], color=color, alpha=0.5)
+        ax.plot(item[value], row, "o", color=color)
+        ax.plot(item[other], row, "o", color=color, markerfacecolor="white")
+    ax.set_yticks(range(len(table)), table[label])
+    ax.set(xlabel=xlabel, ylim=(max(len(table), 1) - 0.5, -0.5), xlim=(0, None))
+    ax.set_title(title, fontsize="medium")
+    return ax.figure
 
 
 def forest(tests, n=5):

@@ -89,6 +89,22 @@ def with_interval(table, value, low="ci_low", high="ci_high", digits=3):
     return table.assign(**{value: text}).drop(columns=[low, high])
 
 
+def with_intervals(table, *values, digits=3):
+    """`with_interval` for several columns, whose ends are named ``value_low``, ``value_high``."""
+    for value in values:
+        table = with_interval(table, value, f"{value}_low", f"{value}_high", digits)
+    return table
+
+
+def blank(table):
+    """The same table with nothing where nothing is known, and whole numbers without a point."""
+
+    def text(value):
+        return f"{value:g}" if isinstance(value, float) else value
+
+    return table.astype(object).where(table.notna(), "").map(text)
+
+
 def readable(table):
     """Rounded for reading; p and coefficients keep two digits, however small. A new index."""
     rounded = table.round(3)

@@ -1,4 +1,8 @@
-"""The explorer in a browser. Oracles: `disagreement.quadrants`, and the words that went in."""
+"""The explorer in a browser. Oracles: Python's own rule, entropy, and the words that went in.
+
+The rule is written twice, once in Python (`disagreement.quadrant_of`) and once in the script. Its
+cases are made here from the first and counted by the second.
+"""
 
 import numpy as np
 import pandas as pd
@@ -6,7 +10,7 @@ import pytest
 from plotly.offline import get_plotlyjs
 
 from empdis_utils.data import tables
-from empdis_utils.measures import disagreement
+from empdis_utils.measures import disagreement, uncertainty
 from empdis_utils.places import ROOT
 from empdis_utils.show import explorer
 
@@ -56,14 +60,31 @@ def opened(browser, predictions, tmp_path_factory):
 
 
 def shown(page):
+    """Quadrant -> (clips, mean entropy as printed)."""
     rows = page.query_selector_all(".explorer-counts tbody tr")
-    return {row.get_attribute("data-quadrant"): int(row.query_selector_all("td")[1].inner_text())
-            for row in rows}  # fmt: skip
+    cells = {r.get_attribute("data-quadrant"): r.query_selector_all("td") for r in rows}
+    return {name: (int(td[1].inner_text()), td[3].inner_text()) for name, td in cells.items()}
 
 
 def counted(predictions, threshold, modality, seed):
+    """The same from Python: the table's quadrants, and the entropy of fusion."""
     table = quadrants(predictions, threshold).query("modality == @modality and seed == @seed")
-    return table["quadrant"].value_counts().reindex(tables.QUADRANTS, fill_value=0).to_dict()
+    entropy = pd.Series(uncertainty.predictive_entropy(table["conf_fusion"]), table.index)
+    found = {}
+    for name in tables.QUADRANTS:
+        inside = table["quadrant"] == name
+        mean = f"{entropy[inside].mean():.3f}" if inside.any() else "no clips"
+        found[name] = (int(inside.sum()), mean)
+    return found
+
+
+@pytest.mark.parametrize("one", (True, False))
+@pytest.mark.parametrize("both", (True, False))
+def test_the_rule_of_the_table_is_quadrant_of(predictions, one, both):
+    table = quadrants(predictions, THRESHOLD)
+    right = table[["conf_unimodal", "conf_fusion"]] > THRESHOLD
+    rows = (right == [one, both]).all(axis=1)
+    assert set(table.loc[rows, "quadrant"]) == {str(disagreement.quadrant_of(one, both))}
 
 
 def test_it_starts_at_the_threshold_of_the_run(opened, predictions):

@@ -137,3 +137,38 @@ def test_curves_have_strokes_at_the_top():
     ax = plots.curves(table, "x", "y", "who", ticks=("paper", [0.2, 0.3])).axes[0]
     (strokes,) = [line for line in ax.lines if line.get_label() == "paper"]
     assert list(strokes.get_xdata()) == [0.2, 0.3] and strokes.get_marker() == "|"
+
+
+def test_confidences_part_clips_by_quadrant_and_say_how_many():
+    table = pd.DataFrame(
+        {"modality": ["text", "text", "audio"], "quadrant": ["blue", "red", "red"],
+         "conf_unimodal": [0.9, 0.8, 0.7], "conf_fusion": [0.6, 0.1, 0.2]}
+    )  # fmt: skip
+    fig = plots.confidences(table, threshold=0.5)
+    text, audio = fig.axes
+    assert [t.get_text() for t in text.get_legend().get_texts()][:2] == ["blue (1)", "red (1)"]
+    assert text.collections[1].get_offsets().tolist() == [[0.8, 0.1]]
+    assert audio.get_xlabel() == "confidence of audio" and len(audio.lines) == 2
+    assert not plots.confidences(table).axes[0].lines
+
+
+def test_a_dumbbell_is_a_filled_and_an_open_dot():
+    table = ROWS.assign(other=[0.4, np.nan, 0.6])
+    ax = plots.dumbbells(table, "g", "other", "what", title="t").axes[0]
+    found = dots(ax)
+    assert [x for x, *_ in found[:2]] == [0.1, 0.4] and np.isnan(found[3][0])
+    assert [face for *_, face in found[:2]] == [style.MODALITY_COLORS["text"], "white"]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b", "c"]
+
+
+def test_curves_take_their_colour_from_another_column_and_quadrants_their_shape():
+    table = pd.DataFrame(
+        {"x": [1, 2, 1, 2], "y": [1.0, 2, 3, 4], "name": ["red", "red", "roberta", "roberta"],
+         "of": ["video", "video", "text", "text"]}
+    )  # fmt: skip
+    ax = plots.curves(table, "x", "y", "name", color="of", at=1.5, diagonal=True).axes[0]
+    assert [line.get_color() for line in ax.lines[:2]] == [
+        style.MODALITY_COLORS[m] for m in ("video", "text")
+    ]
+    assert ax.lines[0].get_marker() == style.QUADRANT_MARKERS["red"]
+    assert list(ax.lines[2].get_xdata()) == [1.5, 1.5] and len(ax.lines) == 4
