@@ -351,12 +351,13 @@ def recovery(
                 no = ~yes
             else:
                 yes, no = planted(corpus, modality)
-            part = _aurocs(found[modality], yes, no, corpus.recording, pairs, n_boot, seed)
+            part = conflict.auroc_table(
+                yes, no, found[modality], pairs, groups=corpus.recording, n_boot=n_boot, seed=seed
+            ).rename(columns={"n conflict": "n_conflict", "n other": "n_other"})
             part["named"] = np.nan
             if modality == "any":
                 part["named"] = part["score"].map(_named(found, corpus))
-            counts = {"n_conflict": int(yes.sum()), "n_other": int(no.sum())}
-            rows.append(part.assign(draw=k, modality=modality, **counts))
+            rows.append(part.assign(draw=k, modality=modality))
     columns = ["draw", "modality", "score", "n_conflict", "n_other", "auroc", "ci_low", "ci_high"]
     return pd.concat(rows, ignore_index=True)[[*columns, "named"]]
 
@@ -371,21 +372,6 @@ def _named(found, corpus: Corpus) -> dict[str, float]:
         right = (top & odd[clips]).sum(axis=1) / top.sum(axis=1)
         shares_[name] = right.mean() if len(right) else np.nan
     return shares_
-
-
-def _aurocs(found, yes, no, recording, pairs, n_boot, seed) -> pd.DataFrame:
-    names, keep = list(found), yes | no
-    values = np.column_stack(list(found.values()))[keep]
-    contrasts = [(names.index(a), names.index(b)) for a, b in pairs]
-    labels = [*names, *(f"{a} - {b}" for a, b in pairs)]
-    if n_boot and yes.any() and no.any():
-        table = inference.auroc_intervals(
-            yes[keep], values, groups=recording[keep], contrasts=contrasts, n_boot=n_boot, seed=seed
-        )
-        return table.rename(columns={"estimate": "auroc"}).assign(score=labels)
-    auroc = np.atleast_1d(conflict.auroc(yes[keep], values))
-    auroc = np.append(auroc, [auroc[i] - auroc[j] for i, j in contrasts])
-    return pd.DataFrame({"score": labels, "auroc": auroc, "ci_low": np.nan, "ci_high": np.nan})
 
 
 def shares(table: pd.DataFrame, by: Sequence[str] = ("modality", "score")) -> pd.DataFrame:
@@ -488,11 +474,8 @@ def verdicts(
     def gap(value, first, second):
         """Mean of `value` over the first minus over the second set of clips."""
         sums = [np.column_stack([value * part, part]).astype(float) for part in (first, second)]
-        return inference.interval(
-            np.hstack(sums),
-            lambda s: s[..., 0] / s[..., 1] - s[..., 2] / s[..., 3],
-            groups=recording, n_boot=n_boot, seed=seed,
-        )._asdict()  # fmt: skip
+        how = dict(groups=recording, n_boot=n_boot, seed=seed)
+        return inference.interval(np.hstack(sums), inference.gap_of_means, **how)._asdict()
 
     off = sum((right[m] != right[full]).astype(float) for m in MODALITIES)
     red = sum((right[m] & ~right[full]).astype(float) for m in MODALITIES)
@@ -510,9 +493,9 @@ def verdicts(
         ("red or green", "entropy"),
     ]
     yes = np.asarray(conflict_clips, bool)
-    aurocs = _aurocs(found, yes, ~yes, recording, pairs, n_boot, seed).rename(
-        columns={"auroc": "estimate"}
-    )
+    aurocs = conflict.auroc_table(
+        yes, ~yes, found, pairs, groups=recording, n_boot=n_boot, seed=seed
+    ).rename(columns={"auroc": "estimate"})
     aurocs = aurocs.set_index("score").to_dict("index")
     judge("red or green finds conflicts", aurocs["red or green"], 0.5)
     judge("red or green reaches the goal", aurocs["red or green"], goal)
