@@ -249,6 +249,12 @@ def read(directory, name):
     return check(frame, name)
 
 
+def read_if_made(directory, name):
+    """As `read`; None where the table is one that this run's chapters did not make."""
+    made = (Path(directory) / f"{name}.parquet").exists()
+    return read(directory, name) if made else None
+
+
 def read_embeddings(directory, encoder, seeds, folds):
     """The embeddings that chapter 02 kept of one encoder, by seed.
 

@@ -91,9 +91,11 @@ def with_interval(table, value, low="ci_low", high="ci_high", digits=3):
 
 def estimate_text(row, value="estimate", digits=2):
     """``0.81 [0.74, 0.88]`` of a row with ci_low and ci_high; its reason where there is none."""
-    ends = f"[{row['ci_low']:.{digits}f}, {row['ci_high']:.{digits}f}]"
-    known = np.isfinite(row["ci_low"])
-    return f"{row[value]:.{digits}f} {ends if known else '(' + row.get('reason', 'no interval') + ')'}"
+    if np.isfinite(row["ci_low"]):
+        ends = f"[{row['ci_low']:.{digits}f}, {row['ci_high']:.{digits}f}]"
+    else:
+        ends = f"({row.get('reason', 'no interval')})"
+    return f"{row[value]:.{digits}f} {ends}"
 
 
 def by_side(row, below, holds, above):
