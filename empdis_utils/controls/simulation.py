@@ -11,8 +11,8 @@ about as often. Everything else is a check: chapter 09 shows where it holds and 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,31 @@ from empdis_utils.data.tables import MODALITIES, inputs_name
 from empdis_utils.measures import conflict, disagreement, inference
 from empdis_utils.measures.uncertainty import predictive_entropy
 
+__all__ = [
+    "FACTORS",
+    "KEPT",
+    "Corpus",
+    "Design",
+    "crossed",
+    "draw",
+    "draws",
+    "false_alarms",
+    "logistic",
+    "main_effects",
+    "planted",
+    "predict",
+    "recordings_needed",
+    "recovery",
+    "same_verdict",
+    "sample_sizes",
+    "shares",
+    "stability",
+    "surrogate_check",
+    "verdicts",
+]
+
+FACTORS = ["odd one out", "others", "missing", "label with the odd one"]  # of `crossed`
+KEPT = ["red or green", "seed share", "entropy", "Jensen-Shannon", "opposition"]  # its scores
 STRENGTH = (0.3, 1.0)  # of a cue
 BASE_RATES = (0.2, 0.8)  # share of class 1, by turns
 SLIP = 0.15  # chance of a phrase of the other class, in a slot without a cue, at strength 0
@@ -351,12 +376,13 @@ def recovery(
                 no = ~yes
             else:
                 yes, no = planted(corpus, modality)
-            part = _aurocs(found[modality], yes, no, corpus.recording, pairs, n_boot, seed)
+            part = conflict.auroc_table(
+                yes, no, found[modality], pairs, groups=corpus.recording, n_boot=n_boot, seed=seed
+            ).rename(columns={"n conflict": "n_conflict", "n other": "n_other"})
             part["named"] = np.nan
             if modality == "any":
                 part["named"] = part["score"].map(_named(found, corpus))
-            counts = {"n_conflict": int(yes.sum()), "n_other": int(no.sum())}
-            rows.append(part.assign(draw=k, modality=modality, **counts))
+            rows.append(part.assign(draw=k, modality=modality))
     columns = ["draw", "modality", "score", "n_conflict", "n_other", "auroc", "ci_low", "ci_high"]
     return pd.concat(rows, ignore_index=True)[[*columns, "named"]]
 
@@ -371,21 +397,6 @@ def _named(found, corpus: Corpus) -> dict[str, float]:
         right = (top & odd[clips]).sum(axis=1) / top.sum(axis=1)
         shares_[name] = right.mean() if len(right) else np.nan
     return shares_
-
-
-def _aurocs(found, yes, no, recording, pairs, n_boot, seed) -> pd.DataFrame:
-    names, keep = list(found), yes | no
-    values = np.column_stack(list(found.values()))[keep]
-    contrasts = [(names.index(a), names.index(b)) for a, b in pairs]
-    labels = [*names, *(f"{a} - {b}" for a, b in pairs)]
-    if n_boot and yes.any() and no.any():
-        table = inference.auroc_intervals(
-            yes[keep], values, groups=recording[keep], contrasts=contrasts, n_boot=n_boot, seed=seed
-        )
-        return table.rename(columns={"estimate": "auroc"}).assign(score=labels)
-    auroc = np.atleast_1d(conflict.auroc(yes[keep], values))
-    auroc = np.append(auroc, [auroc[i] - auroc[j] for i, j in contrasts])
-    return pd.DataFrame({"score": labels, "auroc": auroc, "ci_low": np.nan, "ci_high": np.nan})
 
 
 def shares(table: pd.DataFrame, by: Sequence[str] = ("modality", "score")) -> pd.DataFrame:
@@ -421,6 +432,146 @@ def shares(table: pd.DataFrame, by: Sequence[str] = ("modality", "score")) -> pd
         row |= {"above_high": wilson.ci_high if wilson else np.nan}
         rows.append(key | row)
     return pd.DataFrame(rows)
+
+
+def _facts(p, y, yes, no) -> dict[str, float]:
+    """Numbers of one corpus: accuracy of a training, seed noise, disagreement, AUROC of scores."""
+    full, found = max(p, key=lambda name: name.count("+")), conflict.scores(p, MODALITIES)
+    row = {f"accuracy, {name}": ((rows > 0.5) == y).mean() for name, rows in p.items()}
+    for name in (*MODALITIES, full):
+        ones, n = (p[name] > 0.5).sum(axis=0), len(p[name])
+        row[f"retrained copies differ, {name}"] = (2 * ones * (n - ones) / (n * (n - 1))).mean()
+    for m in MODALITIES:
+        row[f"{m} differs from fusion"] = ((p[m] > 0.5) != (p[full] > 0.5)).mean()
+    for m, values in found.items():
+        keep = yes[m] | no
+        for name in ("red or green", "seed share", "Jensen-Shannon", "entropy", "opposition"):
+            row[f"AUROC of {name}, {m}"] = conflict.auroc(yes[m][keep], values[name][keep])
+    return row
+
+
+def surrogate_check(design: Design, p, y, yes, *, n_draws: int, seed: int) -> pd.DataFrame:
+    """Numbers of a rendered corpus beside those of draws of the same design.
+
+    Parameters
+    ----------
+    design : Design
+    p, y
+        Probabilities and labels of the rendered corpus.
+    yes : dict of str to bool array [n]
+        Clips in which each modality contradicts, and ``any``.
+
+    Returns
+    -------
+    DataFrame
+        number, rendered, draws (mean), low, high (2.5 and 97.5 % of draws), role ("set": what the
+        noise of reading was set by; else "check"), inside.
+    """
+    drawn = []
+    for one, read in draws(design, n_draws, seed, n_seeds=len(p["text"])):
+        marked = {m: planted(one, m) for m in yes}
+        odd = {m: pair[0] for m, pair in marked.items()}
+        drawn.append(_facts(read, one.y, odd, marked["any"][1]))
+    drawn = pd.DataFrame(drawn)
+    check = pd.DataFrame(
+        {"rendered": _facts(p, y, yes, ~yes["any"]), "draws": drawn.mean(),
+         "low": drawn.quantile(0.025), "high": drawn.quantile(0.975)}
+    )  # fmt: skip
+    single = [
+        f"{what}, {m}" for what in ("accuracy", "retrained copies differ") for m in MODALITIES
+    ]
+    check["role"] = np.where(check.index.isin(single), "set", "check")
+    check["inside"] = check["rendered"].between(check["low"], check["high"])
+    return check.rename_axis("number").reset_index()
+
+
+def crossed(design: Design, strong, weak, *, n_draws: int, seed: int, n_seeds: int) -> pd.DataFrame:
+    """Recovery where the strength of cues, missing cues and the label's side are crossed.
+
+    Parameters
+    ----------
+    design : Design
+        Gives the size.
+    strong, weak : (float, float)
+        Ranges of the strength of a cue.
+
+    Returns
+    -------
+    DataFrame
+        `FACTORS`, and the columns of `shares` that need no interval, for the scores `KEPT`.
+    """
+    levels, parts = {"strong": tuple(strong), "weak": tuple(weak)}, []
+    for cell in product(levels, levels, (0.0, 0.3), (0.0, 0.5)):
+        odd, rest, absent, minority = cell
+        one = replace(
+            design, odd=levels[odd], rest=levels[rest], absent=absent, minority=minority
+        )  # fmt: skip
+        part = recovery(one, n_draws=n_draws, seed=seed, n_seeds=n_seeds)
+        parts.append(part.assign(**dict(zip(FACTORS, cell, strict=True))))
+    found = shares(pd.concat(parts), by=(*FACTORS, "score"))
+    found = found[found["score"].isin(KEPT)]
+    return found.drop(columns=["above", "below", "n_intervals", "above_low", "above_high"])
+
+
+def main_effects(table: pd.DataFrame) -> pd.DataFrame:
+    """Mean AUROC of each score at the levels of each factor, over the others: factor, level, …
+
+    Takes what `crossed` returns; gives factor, level (text), score, mean.
+    """
+    parts = []
+    for factor in FACTORS:
+        ascending = factor not in FACTORS[:2]  # weak, then strong
+        part = table.groupby([factor, "score"], as_index=False)["mean"].mean()
+        part = part.sort_values(factor, ascending=ascending, kind="stable")
+        part["score"] = pd.Categorical(part["score"], KEPT)
+        part = part.rename(columns={factor: "level"}).astype({"level": str})
+        parts.append(part.assign(factor=factor))
+    return pd.concat(parts).astype({"score": str})
+
+
+def sample_sizes(design: Design, sizes, scores, *, n_draws: int, seed: int, **how) -> pd.DataFrame:
+    """Power and spread by the number of recordings; new recordings and models in each draw.
+
+    Returns
+    -------
+    DataFrame
+        recordings, and the columns of `shares` but named; power (there: above), ci_low, ci_high.
+    """
+    parts = [
+        recovery(replace(design, n_recordings=n), n_draws=n_draws, seed=seed, **how).assign(
+            recordings=n
+        )
+        for n in sizes
+    ]
+    found = shares(pd.concat(parts), by=("recordings", "score"))
+    found = found[found["score"].isin(scores)].drop(columns="named")
+    names = {"above": "power", "above_low": "ci_low", "above_high": "ci_high"}
+    return found.rename(columns=names)
+
+
+def recordings_needed(table: pd.DataFrame, score: str, power: float = 0.8) -> str:
+    """The fewest recordings of `sample_sizes` from which on all sizes reach the power, in words."""
+    part = table[table["score"] == score].sort_values("recordings")
+    enough = (part["power"] >= power).to_numpy()
+    if not enough[-1]:
+        return f"more than {part['recordings'].max()} recordings"
+    first = len(enough) - np.argmin(enough[::-1]) if not enough.all() else 0
+    return f"{part['recordings'].iloc[first]} recordings ({power:.0%} power)"
+
+
+def false_alarms(null: pd.DataFrame) -> pd.DataFrame:
+    """Share of intervals that leave out chance, of draws in which there is nothing to find.
+
+    Takes what `recovery` returns; gives score, n_draws, mean, false alarms, ci_low, ci_high.
+    """
+    rows = []
+    for name, part in null[null["ci_low"].notna()].groupby("score", sort=False):
+        chance = 0.0 if " - " in name else 0.5
+        alarm = (part["ci_low"] > chance) | (part["ci_high"] < chance)
+        share = inference.share_interval(alarm.astype(float))
+        rows.append((name, len(part), part["auroc"].mean(), *share[:3]))
+    columns = ["score", "n_draws", "mean", "false alarms", "ci_low", "ci_high"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 # --------------------------------------------------------------------------- verdicts
@@ -488,11 +639,8 @@ def verdicts(
     def gap(value, first, second):
         """Mean of `value` over the first minus over the second set of clips."""
         sums = [np.column_stack([value * part, part]).astype(float) for part in (first, second)]
-        return inference.interval(
-            np.hstack(sums),
-            lambda s: s[..., 0] / s[..., 1] - s[..., 2] / s[..., 3],
-            groups=recording, n_boot=n_boot, seed=seed,
-        )._asdict()  # fmt: skip
+        how = dict(groups=recording, n_boot=n_boot, seed=seed)
+        return inference.interval(np.hstack(sums), inference.gap_of_means, **how)._asdict()
 
     off = sum((right[m] != right[full]).astype(float) for m in MODALITIES)
     red = sum((right[m] & ~right[full]).astype(float) for m in MODALITIES)
@@ -510,9 +658,9 @@ def verdicts(
         ("red or green", "entropy"),
     ]
     yes = np.asarray(conflict_clips, bool)
-    aurocs = _aurocs(found, yes, ~yes, recording, pairs, n_boot, seed).rename(
-        columns={"auroc": "estimate"}
-    )
+    aurocs = conflict.auroc_table(
+        yes, ~yes, found, pairs, groups=recording, n_boot=n_boot, seed=seed
+    ).rename(columns={"auroc": "estimate"})
     aurocs = aurocs.set_index("score").to_dict("index")
     judge("red or green finds conflicts", aurocs["red or green"], 0.5)
     judge("red or green reaches the goal", aurocs["red or green"], goal)
@@ -548,3 +696,29 @@ def same_verdict(table: pd.DataFrame) -> pd.DataFrame:
             row[name] = counts.get(name, 0) / n
         rows.append(row | {"same": (counts * (counts - 1)).sum() / (n * (n - 1))})
     return pd.DataFrame(rows)
+
+
+def stability(design: Design, p, y, recording, conflict_clips, *, n_draws, seed, **how):
+    """How often two draws would give the same verdict, beside the rendered corpus's verdict.
+
+    Parameters
+    ----------
+    design : Design
+    p, y, recording, conflict_clips
+        The rendered corpus, as for `verdicts`.
+    **how
+        For `verdicts`.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `same_verdict`, and rendered.
+    """
+    how = dict(seed=seed, **how)
+    said = [
+        verdicts(read, one.y, one.recording, one.conflict, **how).assign(draw=k)
+        for k, (one, read) in enumerate(draws(design, n_draws, seed, n_seeds=len(p["text"])))
+    ]
+    here = verdicts(p, y, recording, conflict_clips, **how).set_index("rule")["verdict"]
+    table = same_verdict(pd.concat(said))
+    return table.assign(rendered=table["rule"].map(here))

@@ -17,6 +17,20 @@ import pandas as pd
 from empdis_utils.data.tables import MODALITIES
 from empdis_utils.measures.uncertainty import predictive_entropy
 
+__all__ = [
+    "CHOICES",
+    "DIRECTIONS",
+    "by_choice",
+    "curve",
+    "directions",
+    "reference",
+    "saved_runs",
+    "specifications",
+    "summary",
+]
+
+START = "as in chapter 03"  # the training that the others vary
+CHOICES = ["training", "clips", "unimodal", "threshold", "seed"]
 #: Name -> what the paper says. Each is the difference that it says is above 0.
 DIRECTIONS = {
     "text apart": "Text disagrees with audio and video more than these with each other (Table 2).",
@@ -28,6 +42,24 @@ DIRECTIONS = {
     "near the boundary": "Red and green text clips lie nearer to the text boundary (Figure 3).",
 }
 FULL = "+".join(MODALITIES)
+
+
+def saved_runs(predictions, validation=None, varied=None) -> dict[str, pd.DataFrame]:
+    """Training -> its predictions by the fusion network, as `specifications` takes them.
+
+    Parameters
+    ----------
+    predictions, validation : DataFrame
+        Chapter 03's `predictions` and, where there are, `predictions_validation`.
+    varied : DataFrame, optional
+        `choice_predictions`, by the column ``choice``.
+    """
+    own = pd.concat([predictions] if validation is None else [predictions, validation])
+    runs = {START: own.query("source == 'fusion'")}
+    if varied is not None:
+        others = varied[varied["choice"] != START]
+        runs |= dict(list(others.groupby("choice", sort=False)))
+    return runs
 
 
 def specifications(
@@ -84,8 +116,8 @@ def specifications(
                                 "threshold": threshold,
                             }
                         )
-    columns = ["spec", "training", "clips", "unimodal", "threshold", "seed", "n"]
-    return pd.DataFrame(rows, columns=columns).astype({"seed": str}), data
+    table = pd.DataFrame(rows, columns=["spec", *CHOICES, "n"])
+    return table.astype({"seed": str}), data
 
 
 def _wide(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -229,6 +261,31 @@ def _donor(recordings: np.ndarray, key: np.ndarray) -> np.ndarray:
     donor = np.empty(len(recordings), int)
     donor[np.argsort(recordings, kind="stable")] = np.lexsort((key, recordings))
     return donor
+
+
+def by_choice(table: pd.DataFrame, found: np.ndarray) -> pd.DataFrame:
+    """Share of the directions that hold, by each value of each choice, over all the others.
+
+    Parameters
+    ----------
+    table : DataFrame
+        Of `specifications`.
+    found : array [specifications, 7]
+        Of `curve`.
+
+    Returns
+    -------
+    DataFrame
+        choice, value, n (specifications), holds, range (largest minus smallest of the choice).
+    """
+    share = pd.Series((found > 0).sum(axis=1) / np.isfinite(found).sum(axis=1))
+    rows = [
+        (choice, str(value), len(part), part.mean())
+        for choice in CHOICES
+        for value, part in share.groupby(table[choice], sort=False)
+    ]
+    means = pd.DataFrame(rows, columns=["choice", "value", "n", "holds"])
+    return means.assign(range=means.groupby("choice")["holds"].transform(np.ptp))
 
 
 def summary(found: np.ndarray, under_null: np.ndarray) -> pd.DataFrame:

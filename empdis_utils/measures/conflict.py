@@ -7,14 +7,37 @@ A score says of one clip and one modality how much the modality contradicts. For
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from scipy.special import rel_entr
 from scipy.stats import rankdata
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from empdis_utils.data.tables import inputs_name
+from empdis_utils.measures import inference
 from empdis_utils.measures.uncertainty import predictive_entropy
+
+__all__ = [
+    "OPPOSITION",
+    "Case",
+    "auroc",
+    "auroc_table",
+    "cases_of_models",
+    "cases_of_people",
+    "conflict_score",
+    "flagged",
+    "largest",
+    "opposed",
+    "others_of",
+    "probabilities",
+    "ranking",
+    "scores",
+]
 
 OPPOSITION = "opposition"
 
@@ -218,3 +241,219 @@ def auroc(planted, score) -> np.ndarray | float:
     if not n_1 or not n_0:
         return np.nan if ranks.ndim == 1 else np.full(ranks.shape[1], np.nan)
     return (ranks[planted].sum(axis=0) - n_1 * (n_1 + 1) / 2) / (n_1 * n_0)
+
+
+def auroc_table(yes, no, found, pairs=(), *, groups=None, n_boot=1000, seed=42) -> pd.DataFrame:
+    """AUROC of each score for clips `yes` above clips `no`, then differences on the same clips.
+
+    Parameters
+    ----------
+    yes, no : bool array [n]
+        Clips that are in neither are left out.
+    found : mapping of str to array [n]
+        Scores by name.
+    pairs : sequence of (str, str)
+        Scores that are compared: a row ``a - b`` each.
+    groups : array [n], optional
+        Recordings.
+    n_boot, seed : int
+        Resamples of recordings for intervals; 0: none.
+
+    Returns
+    -------
+    DataFrame
+        score, n conflict, n other, auroc (of a pair: the difference), ci_low, ci_high; with
+        intervals also n, n_recordings, status, reason.
+    """
+    names, keep = list(found), yes | no
+    values = np.column_stack(list(found.values()))[keep]
+    contrasts = [(names.index(a), names.index(b)) for a, b in pairs]
+    if n_boot:
+        table = inference.auroc_intervals(
+            yes[keep], values, groups=None if groups is None else groups[keep],
+            contrasts=contrasts, n_boot=n_boot, seed=seed,
+        ).rename(columns={"estimate": "auroc"})  # fmt: skip
+    else:
+        each = auroc(yes[keep], values)
+        each = np.append(each, [each[i] - each[j] for i, j in contrasts])
+        table = pd.DataFrame({"auroc": each, "ci_low": np.nan, "ci_high": np.nan})
+    table.insert(0, "score", [*names, *(f"{a} - {b}" for a, b in pairs)])
+    return table.assign(**{"n conflict": int(yes.sum()), "n other": int(no.sum())})
+
+
+# --------------------------------------------------------------------------- on clips without truth
+
+
+@dataclass(frozen=True)
+class Case:
+    """One question to the scores.
+
+    Attributes
+    ----------
+    name : str
+        Who is set against whom.
+    to_find : str
+        What the clips to find are; `found` [n] says which, among the clips `keep` [n].
+    scores : dict of str to array [n]
+        "opposition", "uncertainty" and placebos ("placebo: ...").
+    matched : str
+        The score that has as many trainings or votes behind it as the placebos.
+    """
+
+    name: str
+    to_find: str
+    found: np.ndarray
+    keep: np.ndarray
+    scores: dict[str, np.ndarray]
+    matched: str = OPPOSITION
+
+
+def cases_of_models(predictions: pd.DataFrame, truth=None) -> tuple[pd.Index, list[Case]]:
+    """Each modality's model against the fusion of the others, for errors and planted conflicts.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        clip_id, inputs, seed, y, p; of fusion networks on each modality, all, and all but each.
+    truth : DataFrame, optional
+        Of a synthetic corpus: clip_id, kind, contradicting.
+
+    Returns
+    -------
+    clips : Index [n]
+        Order of the arrays.
+    cases : list of Case
+        The placebo sets one half of a modality's trainings against the other half.
+    """
+    clips = pd.Index(predictions["clip_id"].unique())
+    p = probabilities(predictions, clips)
+    full = max(p, key=lambda name: name.count("+"))
+    modalities = [m for m in full.split("+") if m in p]
+    mean = {name: rows.mean(axis=0) for name, rows in p.items()}
+    y = predictions.drop_duplicates("clip_id").set_index("clip_id")["y"].loc[clips].to_numpy()
+    wrong, half, every = (mean[full] > 0.5) != (y == 1), len(p[full]) // 2, np.ones(len(y), bool)
+    found = {}
+    for m in modalities:
+        rest = mean[others_of(m, modalities)]
+        halves = p[m][:half].mean(axis=0), p[m][half:].mean(axis=0)
+        found[m] = {
+            OPPOSITION: conflict_score(mean[m], rest),
+            "uncertainty": predictive_entropy(mean[full]),
+            "placebo: same modality retrained": conflict_score(*halves),
+        }
+    found["any"] = largest(found)
+    cases = []
+    for m, each in found.items():
+        name = "any modality" if m == "any" else f"{m} against the others"
+        if truth is not None:
+            known = truth.set_index("clip_id").loc[clips]
+            planted = (known["kind"] == "conflict").to_numpy()
+            own = planted if m == "any" else (known["contradicting"] == m).to_numpy()
+            cases.append(Case(name, "a conflict was planted", own, own | ~planted, each))
+        cases.append(Case(name, "fusion is wrong", wrong, every, each))
+    return clips, cases
+
+
+def cases_of_people(votes, categories="ADFHNS", *, seed=42) -> tuple[pd.Index, list[Case]]:
+    """People who heard the voice against people who saw the face, for clips that divide people.
+
+    Parameters
+    ----------
+    votes : DataFrame
+        clip_id, modality (audio, video, audio+video), a column of counts per category, status.
+    categories : sequence of str
+    seed : int
+        Of the random halves of votes.
+
+    Returns
+    -------
+    clips : Index [n]
+        Those with votes of all three channels.
+    cases : list of Case
+        The placebos set two random halves of one channel's votes against each other.
+    """
+    whole = votes.query("status == 'ok'").groupby("clip_id").filter(lambda part: len(part) == 3)
+    by = {m: part.set_index("clip_id")[list(categories)] for m, part in whole.groupby("modality")}
+    clips, rng = by["audio"].index, np.random.default_rng(seed)
+    voice, face, both = (
+        by[m].loc[clips].to_numpy(np.int64) for m in ("audio", "video", "audio+video")
+    )
+
+    def shares(counts):
+        """Shares of votes, with half a vote more for each category."""
+        return (counts + 0.5) / (counts + 0.5).sum(axis=1, keepdims=True)
+
+    def halves(counts):
+        """Two random halves of each clip's votes (an odd vote goes to neither)."""
+        first, second = np.empty_like(counts), np.empty_like(counts)
+        for i, row in enumerate(counts):
+            size = row.sum() // 2
+            first[i] = rng.multivariate_hypergeometric(row, size)
+            second[i] = rng.multivariate_hypergeometric(row - first[i], size)
+        return shares(first), shares(second)
+
+    voices, faces, matched = halves(voice), halves(face), "opposition, half the votes"
+    unsure = (predictive_entropy(shares(voice)) + predictive_entropy(shares(face))) / 2
+    found = {
+        OPPOSITION: conflict_score(shares(voice), shares(face)),
+        "uncertainty": unsure,
+        matched: conflict_score(voices[0], faces[0]),
+        "placebo: two halves of voice": conflict_score(*voices),
+        "placebo: two halves of face": conflict_score(*faces),
+    }
+    divided, every = 2 * both.max(axis=1) <= both.sum(axis=1), np.ones(len(clips), bool)
+    what = "people are divided on the full clip"
+    return clips, [Case("voice against face", what, divided, every, found, matched)]
+
+
+def opposed(cases: Sequence[Case], recordings) -> pd.DataFrame:
+    """Share of clips with a score above 0, of each score but uncertainty.
+
+    Returns
+    -------
+    DataFrame
+        case, score, n, opposed, ci_low, ci_high.
+    """
+    rows = []
+    for case in {case.name: case for case in cases}.values():
+        for name in (name for name in case.scores if name != "uncertainty"):
+            share = inference.share_interval((case.scores[name] > 0) * 1.0, groups=recordings)
+            rows.append((case.name, name, share.n, *share[:3]))
+    return pd.DataFrame(rows, columns=["case", "score", "n", "opposed", "ci_low", "ci_high"])
+
+
+def ranking(cases: Sequence[Case], recordings, *, n_folds=4, n_boot=2000, seed=42) -> pd.DataFrame:
+    """How well each score ranks the clips to find first, alone and beside uncertainty.
+
+    ``both`` is an out-of-fold logistic combination of uncertainty and opposition; ``both -
+    uncertainty`` is over such a combination of uncertainty alone. Folds hold out recordings.
+
+    Returns
+    -------
+    DataFrame
+        to find, case, score (or a difference of two), n, n found, auroc, ci_low, ci_high, status,
+        reason.
+    """
+    model, parts = make_pipeline(StandardScaler(), LogisticRegression()), []
+    for case in cases:
+        keep = case.keep
+        yes, groups = case.found[keep], recordings[keep]
+        found = {name: score[keep] for name, score in case.scores.items()}
+
+        def combined(*names, found=found, yes=yes, groups=groups):
+            x = np.column_stack([found[name] for name in names])
+            folds = dict(groups=groups, cv=GroupKFold(n_folds))
+            return cross_val_predict(model, x, yes, method="decision_function", **folds)
+
+        alone, both = combined("uncertainty"), combined("uncertainty", OPPOSITION)
+        pairs = [(OPPOSITION, "uncertainty"), ("both", "alone")]
+        pairs += [(case.matched, name) for name in found if name.startswith("placebo")]
+        part = auroc_table(
+            yes, ~yes, found | {"alone": alone, "both": both}, pairs, groups=groups, n_boot=n_boot,
+            seed=seed,
+        )  # fmt: skip
+        part = part[part["score"] != "alone"].rename(columns={"n conflict": "n found"})
+        part["score"] = part["score"].str.replace("alone", "uncertainty")
+        parts.append(part.assign(case=case.name, **{"to find": case.to_find}))
+    columns = ["to find", "case", "score", "n", "n found", "auroc", "ci_low", "ci_high"]
+    return pd.concat(parts, ignore_index=True)[[*columns, "status", "reason"]]

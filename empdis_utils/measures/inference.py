@@ -854,6 +854,14 @@ def _recordings_with(present: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return (counts > 0).sum(axis=0)
 
 
+def gap_of_means(sums):
+    """Mean of one set of clips minus that of another, a statistic for `interval`.
+
+    From sums [..., 4]: value and count over the first set, value and count over the second.
+    """
+    return sums[..., 0] / sums[..., 1] - sums[..., 2] / sums[..., 3]
+
+
 def group_difference(values, first, *, groups=None, **how) -> Interval:
     """Mean of the clips of `first` minus the mean of the others, with its interval.
 
@@ -872,9 +880,7 @@ def group_difference(values, first, *, groups=None, **how) -> Interval:
     values, first = _rows(values)[:, 0], two_groups(first, len(values))
     rows = np.column_stack([values * first, first, values * ~first, ~first])
     codes = codes_of(groups, len(values))
-    found = interval(
-        rows, lambda s: s[..., 0] / s[..., 1] - s[..., 2] / s[..., 3], groups=codes, **how
-    )
+    found = interval(rows, gap_of_means, groups=codes, **how)
     fewest = int(min(_recordings_with(np.column_stack([first, ~first]), codes)))
     found = found._replace(n_recordings=fewest)
     if fewest < MIN_RECORDINGS and np.isfinite(found.estimate):

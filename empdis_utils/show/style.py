@@ -105,6 +105,20 @@ def blank(table):
     return table.astype(object).where(table.notna(), "").map(text)
 
 
+def estimate_text(row, value="estimate", digits=2):
+    """``0.81 [0.74, 0.88]`` of a row with ci_low and ci_high; its reason where there is none."""
+    if np.isfinite(row["ci_low"]):
+        ends = f"[{row['ci_low']:.{digits}f}, {row['ci_high']:.{digits}f}]"
+    else:
+        ends = f"({row.get('reason', 'no interval')})"
+    return f"{row[value]:.{digits}f} {ends}"
+
+
+def by_side(row, below, holds, above):
+    """One of three wordings: the interval lies below 0, holds it, or lies above."""
+    return above if row["ci_low"] > 0 else below if row["ci_high"] < 0 else holds
+
+
 def readable(table):
     """Rounded for reading; p and coefficients keep two digits, however small. A new index."""
     rounded = table.round(3)

@@ -97,7 +97,7 @@ def test_08_split_says_that_a_few_clips_are_too_few(n_clips, corpus, tmp_path):
     manifest["dialog_id"] = manifest["clip_id"]
     tables.write(manifest, tmp_path, "manifest")
     here = parameters.notebook_parameters("08_split") | {"inputs_dir": tmp_path}
-    exec(cells("08_split", "from empdis_utils."), here)
+    exec(cells("08_split", "style.apply()"), here)
     here["corpora"] = SimpleNamespace(load=lambda _: SimpleNamespace(manifest=manifest))
     with pytest.raises(
         ValueError, match=rf"too few \(n={n_clips} clips\): y = 1 occurs in one rec"
@@ -144,9 +144,9 @@ def test_08_choices_are_made_on_the_clips_of_chapter_03(protocol, corpus, tmp_pa
         "outputs_dir": there,
     }
     here |= {"n_seeds": 1, "seed": 3, "n_jobs": 1, "n_boot": 50}
-    exec(cells("08_choices", "from empdis_utils."), here)
+    exec(cells("08_choices", "style.apply()"), here)
     here["corpora"] = SimpleNamespace(load=lambda _: SimpleNamespace(features=features))
-    exec(cells("08_choices", "varied = {", "def numbers"), here)
+    exec(cells("08_choices", "choices.train(", "choices.effects("), here)
     expected = set(stored.query("split == 'test'")["clip_id"])
     choices = set(here["tested"]) - {"validation clips pooled in"}
     assert {"max pooling", "last epoch"} <= choices and len(expected) == (
@@ -160,4 +160,4 @@ def test_08_choices_are_made_on_the_clips_of_chapter_03(protocol, corpus, tmp_pa
         pooled.sort_values(["inputs", "fold", "split", "clip_id"]),
     )
     with pytest.raises(ValueError, match=r"chapter 03 has seeds \[3\], this page asks for \[4\]"):
-        exec(cells("08_choices", "varied = {"), here | {"seeds": (4,)})
+        exec(cells("08_choices", "choices.train("), here | {"seeds": (4,)})
