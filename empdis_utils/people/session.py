@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from empdis_utils.data import corpora, playable
+from empdis_utils.data import checks, corpora, playable
 from empdis_utils.data.media import BadMediaError
 from empdis_utils.data.tables import MODALITIES
 from empdis_utils.measures.agreement import JUDGMENTS
@@ -420,8 +420,8 @@ class Study:
         value = self._clip(clip_id)[column]
         if self.corpus.root is None or not isinstance(value, str):
             return None
-        target = (self.corpus.root / value).resolve()
-        if not target.is_relative_to(self.corpus.root.resolve()):
+        target = checks.inside(self.corpus.root, value)
+        if target is None:
             raise BadMediaError("outside", f"{column} of clip {clip_id} leaves the corpus folder.")
         return target
 

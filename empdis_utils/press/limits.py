@@ -4,12 +4,15 @@ The limits are JSON Schema, one entry for each name, in ``notebooks/limits.yaml`
 """
 
 import functools
-import html
 import json
 import re
 
 import fastjsonschema
 import yaml
+
+from empdis_utils.show.templates import render
+
+__all__ = ["field", "problems", "read", "words"]
 
 
 def read(path):
@@ -111,28 +114,15 @@ def words(schema):
 
 def field(name, schema, now):
     """HTML of the form field for a parameter: a list for few choices, a number with its bounds, or
-    text.
-
-    Parameters
-    ----------
-    name : str
-    schema : dict
-        Its limits; ``{}`` if there are none.
-    now : str
-        The value of this run, as JSON.
+    text. `now`: the value of this run, as JSON.
     """
-    label = f'data-name="{name}" aria-label="new value of {name}"'
-    choices = schema.get("enum") or ([True, False] if schema.get("type") == "boolean" else None)
-    if choices:
-        shown = [c if isinstance(c, str) and c else json.dumps(c) for c in choices]
-        options = "".join(f"<option>{html.escape(text)}</option>" for text in shown)
-        return f'<select {label}><option value="">as here</option>{options}</select>'
-    kind = ""
-    if schema.get("type") in ("integer", "number"):
-        low = schema.get("minimum", schema.get("exclusiveMinimum"))
-        high = schema.get("maximum", schema.get("exclusiveMaximum"))
-        kind = ' type="number" step="' + ("1" if schema["type"] == "integer" else "any") + '"'
-        kind += "".join(
-            f' {key}="{bound}"' for key, bound in (("min", low), ("max", high)) if bound is not None
-        )
-    return f'<input{kind} {label} placeholder="{html.escape(now)}" size="12">'
+    choices = schema.get("enum") or ([True, False] if schema.get("type") == "boolean" else [])
+    return render(
+        "field.html",
+        parameter=name,
+        now=now,
+        choices=[c if isinstance(c, str) and c else json.dumps(c) for c in choices],
+        step={"integer": "1", "number": "any"}.get(schema.get("type")),
+        low=schema.get("minimum", schema.get("exclusiveMinimum")),
+        high=schema.get("maximum", schema.get("exclusiveMaximum")),
+    )

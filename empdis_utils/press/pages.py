@@ -11,13 +11,12 @@ needs no rerun. Labels are made unique per profile (see `page`), the title names
 the corpus, pages of synthetic data carry a note, and each page ends with how it was made.
 
 Text that a user chose (a title, a parameter, the name of a file) enters a page through `plain` or
-`cell` and no other way, so that it is shown letter by letter and is never markup.
+a template and no other way, so that it is shown letter by letter and is never markup.
 """
 
 import argparse
 import ast
 import gzip
-import html
 import importlib.util
 import json
 import os
@@ -34,6 +33,7 @@ from empdis_utils.places import ROOT
 from empdis_utils.press import course, inputs, limits, parameters, run
 from empdis_utils.press.parameters import GIVEN_BY_RUN, RunError
 from empdis_utils.press.run import write_if_changed
+from empdis_utils.show.templates import render as fill
 
 MOST_BYTES = 200_000  # of a CSV that is offered as it is; a larger one is packed
 MOST_PACKED_BYTES = 500_000  # of a packed one; a larger one is not offered
@@ -52,12 +52,12 @@ def plain(text):
     >>> print(plain("a <b>, {{ c }} and *d*"))
     a \\<b\\>, \\{\\{ c \\}\\} and \\*d\\*
     """
-    return re.sub(r"([\\`*_{}\[\]<>$&~!|^#@])", r"\\\1", " ".join(str(text).split()))
+    return re.sub(r"([\\`*_{}\[\]<>$&~!|^#@])", r"\\\1", one_line(text))
 
 
-def cell(text):
-    """Text inside a block of HTML, on one line: a blank line would end the block."""
-    return html.escape(" ".join(str(text).split()))
+def one_line(text):
+    """Text with single blanks: an empty line would end a block of HTML in Markdown."""
+    return " ".join(str(text).split())
 
 
 def merge(source, executed):
@@ -116,43 +116,23 @@ def change_form(source, entry):
     ``_static/page.js`` writes the command as fields change; without scripts the table and
     the command that made the page remain.
     """
-
-    allowed = limits.read(parameters.NOTEBOOKS / "limits.yaml")
-
-    def row(name, default, meaning):
-        now = json.dumps(entry["parameters"][name], ensure_ascii=False)
+    allowed, rows = limits.read(parameters.NOTEBOOKS / "limits.yaml"), []
+    for name, (default, meaning) in parameter_meanings(source).items():
+        if name in GIVEN_BY_RUN:
+            continue
         schema = allowed.get(name, {})
-        field = limits.field(name, schema, now)
-        cells = [cell(limits.words(schema) if schema else "")]
-        cells += [f"<code>{cell(text)}</code>" for text in (default, now)]
-        cells = "".join(
-            f'<td data-label="{label}">{inside}</td>'
-            for label, inside in zip(
-                ("allowed", "default", "here", "change to"), [*cells, field], strict=True
-            )
-        )
-        meaning = meaning or schema.get("description", "")
-        about = f"<code>{name}</code><br><small>{cell(meaning)}</small>"
-        return f'<tr><th scope="row">{about}</th>{cells}</tr>'
-
-    rows = "".join(
-        row(name, default, meaning)
-        for name, (default, meaning) in parameter_meanings(source).items()
-        if name not in GIVEN_BY_RUN
-    )
-    head = "".join(
-        f'<th scope="col">{text}</th>'
-        for text in ("parameter", "allowed", "default", "here", "change to")
-    )
+        told = {
+            "meaning": meaning or schema.get("description", ""),
+            "allowed": limits.words(schema) if schema else "",
+            "default": default,
+            "now": json.dumps(entry["parameters"][name], ensure_ascii=False),
+        }
+        told = {key: one_line(text) for key, text in told.items()}
+        rows.append({"name": name, **told, "field": limits.field(name, schema, told["now"])})
     base = f"make study PROFILE={entry['profile']} NB={entry['chapter']}"
     made = base + (f" P={shlex.quote(' '.join(entry['overrides']))}" if entry["overrides"] else "")
-    return (
-        "```{dropdown} Parameters of this page, and how to change them\n"
-        f'<div class="change" data-base="{cell(base)}">'
-        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-        f"<p>The command: <code data-command>{cell(made)}</code></p>"
-        "<p data-problem></p></div>\n```"
-    )
+    form = fill("change.html", base=base, made=one_line(made), rows=rows)
+    return f"```{{dropdown}} Parameters of this page, and how to change them\n{form}\n```"
 
 
 def take_along(entry, tables, repository=""):
@@ -205,12 +185,6 @@ def how_it_was_made(entry):
     overridden = f" with {plain(', '.join(entry['overrides']))}" if entry["overrides"] else ""
     values = {k: v for k, v in entry["parameters"].items() if k not in GIVEN_BY_RUN}
 
-    def rows(mapping):
-        return "".join(
-            f"<tr><td>{cell(k)}</td><td><code>{cell(v)}</code></td></tr>"
-            for k, v in mapping.items()
-        )
-
     facts = {
         "profile": entry["profile"],
         "command": f"make study PROFILE={entry['profile']} NB={entry['chapter']}",
@@ -222,12 +196,12 @@ def how_it_was_made(entry):
     if entry.get("cluster"):
         facts["Dask cluster"] = entry["cluster"]
     hashes = {f"sha256 of {name}": digest[:16] for name, digest in entry["inputs"].items()}
-    table = rows(facts) + rows(values) + rows(entry["versions"]) + rows(hashes)
+    told = {**facts, **values, **entry["versions"], **hashes}
+    table = fill("made.html", rows=[(one_line(k), one_line(v)) for k, v in told.items()])
     return (
-        f"```{{dropdown}} How this page was made\n"
+        "```{dropdown} How this page was made\n"
         f"Profile {plain(entry['profile'])}{overridden}. {entry['seconds']} seconds.\n\n"
-        f'<table class="made"><thead><tr><th>what</th><th>value</th></tr></thead>'
-        f"<tbody>{table}</tbody></table>\n```"
+        f"{table}\n```"
     )
 
 

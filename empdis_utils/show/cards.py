@@ -3,15 +3,18 @@
 A card holds its own media, so a page of cards needs no other file. Words of the corpus are escaped.
 """
 
-import html
 import io
 from pathlib import Path
 
+from markupsafe import Markup, escape
 from PIL import Image
 
-from empdis_utils.data import playable
+from empdis_utils.data import checks, playable
 from empdis_utils.data.media import BadMediaError, load_frames, one_clip
 from empdis_utils.show import style
+from empdis_utils.show.templates import render
+
+__all__ = ["choose", "clip_card", "clip_cards"]
 
 SHAPES = {"o": "circle", "X": "cross", "^": "triangle", "s": "square"}
 GLYPHS = {"o": "●", "X": "✖", "^": "▲", "s": "■"}
@@ -38,9 +41,9 @@ def clip_card(corpus, quadrant, judgments=(), max_bytes=MAX_BYTES, judges=None):
 
     Returns
     -------
-    str
-        HTML, the same for the same input. Sound and video have controls and no autoplay; the frames
-        have one text alternative; the quadrant has a shape and a name beside its colour.
+    markupsafe.Markup
+        HTML (a str), the same for the same input. Sound and video have controls and no autoplay;
+        the frames have one text alternative; the quadrant has a shape and a name beside its colour.
 
     Raises
     ------
@@ -54,7 +57,6 @@ def clip_card(corpus, quadrant, judgments=(), max_bytes=MAX_BYTES, judges=None):
     clip = rows.iloc[0]
     words = clip["transcript"] if isinstance(clip["transcript"], str) else ""
     marker = style.QUADRANT_MARKERS[quadrant["quadrant"]]
-    color = style.QUADRANT_COLORS[quadrant["quadrant"]]
     judges = judges or (f"{modality} model", "fusion model")
     facts = [
         ("label", clip["label"]),
@@ -62,19 +64,14 @@ def clip_card(corpus, quadrant, judgments=(), max_bytes=MAX_BYTES, judges=None):
         (judges[1], f"{quadrant['conf_fusion']:.2f} for the label"),
         *_judgments(judgments, clip_id, modality).items(),
     ]
-    listed = "".join(
-        f"<div><dt>{html.escape(str(k))}</dt><dd>{html.escape(str(v))}</dd></div>" for k, v in facts
-    )
-    name = html.escape(f"Clip {clip_id}, {modality}", quote=True)
     meaning = style.QUADRANT_MEANING[quadrant["quadrant"]].replace("unimodal", modality)
-    meaning = html.escape(meaning.replace("fusion", judges[1].removesuffix(" model")))
-    quote = html.escape(words) if words else "<em>no words</em>"
-    return (
-        f'<div class="clip-card" role="group" aria-label="{name}" style="border-color:{color}">'
-        f'<p class="clip-quadrant"><span aria-hidden="true" style="color:{color}">{GLYPHS[marker]}'
-        f"</span> <strong>{quadrant['quadrant']}</strong> ({SHAPES[marker]}): {meaning}</p>"
-        f"{_media(corpus, clip, words, max_bytes)}"
-        f"<blockquote>{quote}</blockquote><dl>{listed}</dl></div>"
+    meaning = meaning.replace("fusion", judges[1].removesuffix(" model"))
+    return render(
+        "clip_card.html",
+        **{"clip_id": clip_id, "modality": modality, "quadrant": quadrant["quadrant"]},
+        **{"color": style.QUADRANT_COLORS[quadrant["quadrant"]], "meaning": meaning},
+        **{"glyph": GLYPHS[marker], "shape": SHAPES[marker], "words": words, "facts": facts},
+        media=_media(corpus, clip, words, max_bytes),
     )
 
 
@@ -88,21 +85,7 @@ def clip_cards(corpus, quadrants, judgments=(), max_bytes=MAX_BYTES, judges=None
     """
     rows = [row for _, row in quadrants.iterrows()]
     cards = [clip_card(corpus, row, judgments, max_bytes, judges) for row in rows]
-    return f'<style>{STYLE}</style><div class="clip-cards mathjax_ignore">{"".join(cards)}</div>'
-
-
-STYLE = (
-    ".clip-cards{display:grid;grid-template-columns:repeat(auto-fill,minmax(17rem,1fr));gap:1rem}"
-    ".clip-card{border:1px solid;border-top-width:6px;border-radius:8px;padding:.7rem .9rem;"
-    "min-width:0;overflow-wrap:anywhere}"
-    ".clip-card p{margin:.2rem 0}.clip-card img,.clip-card video,.clip-card audio{width:100%;"
-    "display:block;margin:.4rem 0;border-radius:4px}.clip-card audio{height:2.4rem}"
-    ".clip-card video{max-height:11rem;background:#111}"
-    ".clip-card blockquote{margin:.5rem 0;padding:.3rem .7rem;font-size:1rem}"
-    ".clip-card dl{display:grid;grid-template-columns:1fr;gap:.1rem;margin:0;font-size:.9rem}"
-    ".clip-card dl div{display:flex;gap:.5rem;justify-content:space-between;flex-wrap:wrap}"
-    ".clip-card dt{font-weight:400}.clip-card dd{margin:0 0 0 auto;font-weight:600}"
-)
+    return render("clip_cards.html", cards=cards)
 
 
 def choose(quadrants, per_quadrant=1, seed=None):
@@ -151,18 +134,18 @@ def _judgments(judgments, clip_id, modality):
 def _media(corpus, clip, words, max_bytes):
     """Frames, sound and video as HTML, within `max_bytes`; a sentence for what is not there."""
     if corpus.root is None:
-        return "<p><em>This copy has no sound or picture of this corpus.</em></p>"
+        return _html(note="This copy has no sound or picture of this corpus.")
     try:
         video, audio = (_inside(corpus.root, clip[c]) for c in ("video_path", "audio_path"))
     except BadMediaError as bad:
-        return f"<p><em>{html.escape(bad.reason)}</em></p>"
+        return _html(note=bad.reason)
     if video is None and audio is None:
-        return "<p><em>This clip has no media.</em></p>"
-    made, notes = {}, []
+        return _html(note="This clip has no media.")
+    made, notes = [], []
     for part, path, make in (
-        ("frames", video, lambda: _frames_html(video, words)),
-        ("sound", audio or video, lambda: _sound_html(audio or video)),
-        ("video", video, lambda: _video_html(video, audio, words)),
+        ("frames", video, lambda: _frames(video, words)),
+        ("sound", audio or video, lambda: _sound(audio or video)),
+        ("video", video, lambda: _video(video, audio, words)),
     ):
         if path is None:
             notes.append(f"No {part}.")
@@ -173,31 +156,31 @@ def _media(corpus, clip, words, max_bytes):
         except BadMediaError as bad:
             notes.append(f"No {part}: {bad}")
             continue
-        if sum(map(len, made.values())) + len(found) > max_bytes:
+        if sum(map(len, made)) + len(found) > max_bytes:
             notes.append(f"The {part} is too large for this page.")
             continue
-        made[part] = found
-    notes = f"<p><em>{html.escape(' '.join(notes))}</em></p>" if notes else ""
-    return "".join(made.values()) + notes
+        made.append(found)
+    return Markup("").join([*made, *([_html(note=" ".join(notes))] if notes else [])])
+
+
+def _html(**part):
+    empty = dict.fromkeys(("frames", "sound", "video", "note"))
+    return render("clip_media.html", **{**empty, **part})
 
 
 def _inside(root, value):
-    """The full path of a media file; None where none is named.
-
-    A link that leads out of the corpus may be measured, but it is not put on a page: a corpus from
-    elsewhere must not publish the files of who reads it.
-    """
+    """The full path of a media file that may be shown; None where none is named."""
     if not isinstance(value, str):
         return None
     with one_clip(value):
-        target = (root / value).resolve()
-        if not target.is_relative_to(root.resolve()):
+        target = checks.inside(root, value)
+        if target is None:
             reason = f"Not shown: {Path(value).name} leads to a file outside the corpus folder."
             raise BadMediaError("outside", reason)
         return target
 
 
-def _frames_html(path, words):
+def _frames(path, words):
     """The first, middle and last frame side by side, as one small picture."""
     found = load_frames(path, N_FRAMES)
     if found.status != "ok":
@@ -210,22 +193,18 @@ def _frames_html(path, words):
     buffer = io.BytesIO()
     strip.save(buffer, "JPEG", quality=72, optimize=True)
     times = ", ".join(f"{t:.1f}" for t in found.times_s)
-    about = html.escape(f"Three frames of the clip, at {times} seconds: {words}", quote=True)
-    return f'<img alt="{about}" src="{playable.data_uri(buffer.getvalue(), "image/jpeg")}">'
+    uri = playable.data_uri(buffer.getvalue(), "image/jpeg")
+    return _html(frames=uri, times=times, words=words)
 
 
-def _sound_html(path):
+def _sound(path):
     uri = playable.data_uri(playable.mp4(sound=path, bit_rate=24_000), "audio/mp4")
-    return f'<audio controls preload="metadata" aria-label="Sound of the clip" src="{uri}"></audio>'
+    return _html(sound=uri)
 
 
-def _video_html(video, audio, words):
+def _video(video, audio, words):
     sound = video if playable.has_sound(video) else audio
     uri = playable.data_uri(playable.mp4(video=video, sound=sound), "video/mp4")
-    captions = " ".join(words.replace("-->", "->").split())
-    captions = f"WEBVTT\n\n00:00.000 --> 59:59.000\n{html.escape(captions)}\n"
-    track = playable.data_uri(captions.encode(), "text/vtt")
-    return (
-        f'<video controls preload="metadata" aria-label="Video of the clip" src="{uri}">'
-        f'<track kind="captions" label="words" srclang="en" src="{track}"></video>'
-    )
+    captions = escape(" ".join(words.replace("-->", "->").split()))
+    captions = f"WEBVTT\n\n00:00.000 --> 59:59.000\n{captions}\n"
+    return _html(video=uri, track=playable.data_uri(captions.encode(), "text/vtt"))

@@ -540,6 +540,14 @@ def test_load_names_what_it_knows(tmp_path):
         catalogue.paths("x")
 
 
+def test_a_path_stays_inside_its_folder(tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "link").symlink_to(tmp_path)
+    assert checks.inside(tmp_path / "in", "a/b.wav") == (tmp_path / "in/a/b.wav").resolve()
+    for value in ("../x", "/etc/passwd", "link/x"):
+        assert checks.inside(tmp_path / "in", value) is None
+
+
 # The synthetic corpus
 
 

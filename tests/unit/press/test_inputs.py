@@ -65,6 +65,15 @@ def test_a_template_counts_for_those_who_name_it(copy):
     assert inputs.changed(before, inputs.closure({("show", "user")})) == ["details.html"]
 
 
+def test_the_catalogue_counts_as_code_of_those_who_read_it(copy):
+    corpora, scores = {("data", "corpora")}, {("measures", "scores")}
+    before, apart = inputs.closure(corpora), inputs.closure(scores)
+    with open(copy / "data" / "catalogue.yaml", "a") as file:
+        file.write("# another commit\n")
+    assert inputs.changed(before, inputs.closure(corpora)) == ["catalogue.yaml"]
+    assert inputs.closure(scores) == apart
+
+
 @pytest.fixture
 def copy(tmp_path, monkeypatch):
     """A copy of the package that a test may edit."""
