@@ -390,7 +390,7 @@ def _cell(claim, test, read):
         **{key: hardest[key] for key in (*_NUMBERS[3:], "excess", "excess_low", "excess_high")},
         **{"placebo": ", ".join(names), "p": p, "verdict": said},
         "rows": "; ".join(f"{r['label']}: {r['verdict']}" for r in rows) if len(rows) > 1 else "",
-        "link": f"{test['chapter']}.html{figure}",
+        "link": f"{read.page(test)}.html{figure}",
         "note": "; ".join(notes),
     }
 
@@ -483,6 +483,17 @@ class _Tables:
         if missing:
             raise NotTestable(f"its table {name} has no column {', '.join(missing)}")
         return table
+
+    def page(self, test):
+        """The chapter that a test names; of one in parts, the part that wrote the table here.
+
+        Part 07 is of annotators or of votes: which one a run has, its record says.
+        """
+        name, number = f"{test['table']}.parquet", test["chapter"].partition("_")[0]
+        record = self.artifacts.parent / "provenance.json"
+        story = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
+        wrote = {c for c, entry in story.get("chapters", {}).items() if name in entry["outputs"]}
+        return max((c for c in wrote if c.startswith(f"{number}_")), default=test["chapter"])
 
     def simulated(self):
         """Are the judgments of this run those of simulated annotators?"""

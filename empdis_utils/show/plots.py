@@ -426,7 +426,9 @@ def intervals(
         if dodge and len(part):
             ax.legend(loc="upper left", bbox_to_anchor=(1, 1))
         height = len(part) if stacked else rows
-        ax.set(title=name, xlabel=xlabel, ylim=(max(height, 1) - 0.5, -0.5), xlim=xlim)
+        ax.set(title=name, xlabel=xlabel, ylim=(max(height, 1) - 0.5, -0.5))
+        if xlim:
+            ax.set_xlim(xlim)
         if stacked:
             ax.label_outer()
     for ax, (_, part) in zip(axes, parts if stacked else parts[:1], strict=False):

@@ -435,14 +435,14 @@ def test_an_unknown_parameter_is_refused_before_anything_runs(copy):
 
 def test_a_failed_chapter_fails_make_and_leaves_other_pages(copy):
     make(copy, "study", "PROFILE=cremad")
-    page = copy / "_build/runs/cremad/07_human_study.ipynb"
+    page = copy / "_build/runs/cremad/07_votes.ipynb"
     before = page.read_bytes()
     (copy.parent / "data/mosi/text_train.csv").write_text("")
     said = make(copy, "study", "PROFILE=mosi", ok=False)
     assert "text_train.csv" in said and "[fail]" in said
     assert page.read_bytes() == before
     story = json.loads((page.parent / "provenance.json").read_text())["chapters"]
-    assert Path(page.parent, "artifacts", next(iter(story["07_human_study"]["outputs"]))).exists()
+    assert Path(page.parent, "artifacts", next(iter(story["07_votes"]["outputs"]))).exists()
 
 
 def test_a_killed_run_resumes_to_the_same_tables(copy):

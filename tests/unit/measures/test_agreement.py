@@ -618,3 +618,15 @@ def test_people_quadrants():
         agreement.people_quadrants(one, two, ["Z"] * 7)
     with pytest.raises(ValueError, match="same clips in the same order"):
         agreement.people_quadrants(one, two.iloc[::-1], ["A"] * 7)
+
+
+def test_divided_is_a_mean_in_each_quadrant_in_the_order_of_the_paper():
+    cells = pd.DataFrame(
+        {"clip_id": list("aabbcc"), "modality": "text", "round": 2,
+         "quadrant": ["red"] * 2 + ["blue"] * 2 + ["red"] * 2,
+         "judgment": ["neutral", "empathetic", "neutral", "neutral", "neutral", "neutral"]}
+    )  # fmt: skip
+    split = agreement.split_answers(pd.concat([cells, cells.assign(round=1, judgment="neutral")]))
+    found = agreement.divided(split, groups=pd.Series({"a": 1, "b": 2, "c": 3}), n_boot=50)
+    assert found["quadrant"].tolist() == ["blue", "red"] and found["n"].tolist() == [1, 2]
+    assert found["divided"].tolist() == [0, 0.5]

@@ -1,5 +1,7 @@
 """`claims`: verdicts on intervals made by hand, and on tables whose rows say what must come out."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -320,6 +322,16 @@ def test_among_true_nulls_few_cells_are_decided(tmp_path):
         verdicts = claims.evaluate(known, tmp_path, ["run"])["verdict"]
         any_wrong += verdicts.isin(["supported", "contradicted"]).any()
     assert any_wrong <= 5  # 2 of 40 expected; without correction about 21
+
+
+def test_the_link_goes_to_the_part_of_a_chapter_that_wrote_the_table(tmp_path):
+    save(tmp_path, {"x": [0.5], "ci_low": 0.1, "ci_high": 0.9, "n": 7})
+    test = {"table": "t", "rows": {}, "value": "x", "chapter": "07_people"}
+    for wrote, page in (("07_votes", "07_votes"), ("08_other", "07_people")):
+        story = {"chapters": {wrote: {"outputs": {"t.parquet": ""}}}}
+        (tmp_path / "run" / "provenance.json").write_text(json.dumps(story))
+        row = claims.evaluate([entry(tests=[test])], tmp_path, ["run"]).iloc[0]
+        assert row["link"] == f"{page}.html"
 
 
 def test_later_tests_are_tried_when_the_first_lacks_its_table(tmp_path):

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 from empdis_utils.data import tables
+from empdis_utils.people import files
 from empdis_utils.people.files import COLUMNS, read_annotations
 
 
@@ -159,3 +160,18 @@ def test_names_that_look_the_same_are_told(tmp_path):
         [3, "repaired annotator"],
         [4, "repaired clip_id"],
     ]
+
+
+def test_a_study_is_its_files_and_the_sample_that_was_kept(tmp_path):
+    drawn = pd.DataFrame({"clip_id": ["c1"], "modality": ["text"]})
+    sample, annotations, _, n_people = files.read_study(None, drawn)
+    assert sample is drawn and n_people == 0 and annotations.empty
+    kept = drawn.assign(clip_id="c2")
+    tables.write(kept, tmp_path, "sample")
+    (tmp_path / "kim.csv").write_text(
+        ",".join(files.COLUMNS) + "\nkim,c2,text,1,neutral,text,2026-01-01T00:00:00+00:00\n"
+    )
+    sample, annotations, problems, n_people = files.read_study(tmp_path, drawn)
+    assert sample["clip_id"].item() == annotations["clip_id"].item() == "c2" and n_people == 1
+    with pytest.raises(ValueError, match="labels angry: leave 07_human_study out"):
+        files.read_study(None, drawn, ["neutral", "angry"])

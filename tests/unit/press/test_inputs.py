@@ -112,7 +112,11 @@ def test_an_edit_of_what_makes_the_book_reruns_no_chapter(copy, name):
     ("name", "some", "others"),
     [
         ("data/tables", {"01_data", "09_recovery"}, set()),
-        ("measures/agreement", {"07_human_study"}, {"01_data", "03_fusion", "11_ravdess"}),
+        (
+            "measures/agreement",
+            {"07_human_study", "07_votes"},
+            {"01_data", "03_fusion", "11_ravdess"},
+        ),
         ("models/fusion", {"03_fusion", "08_choices"}, {"01_data", "11_ravdess"}),
         (
             "features/acoustics",

@@ -121,8 +121,8 @@ def test_a_specification_is_a_column_of_strokes():
 
 def test_stacked_panels_have_rows_of_their_own_and_quadrants_their_shape():
     table = pd.DataFrame(
-        {"block": ["a", "a", "b"], "quadrant": ["blue", "tie", "red"], "n": [3, 4, 5], "v": 0.5,
-         "ci_low": 0.4, "ci_high": 0.6}
+        {"block": ["a", "a", "b"], "quadrant": ["blue", "tie", "red"], "n": [3, 4, 5],
+         "v": [0.5, 0.5, 9], "ci_low": 0.4, "ci_high": 0.6}
     )  # fmt: skip
     how = dict(hue="quadrant", marker="quadrant", panels="block", stacked=True, xlabel="nats")
     one, two = plots.intervals(table, "v", "n", **how).axes
@@ -130,6 +130,7 @@ def test_stacked_panels_have_rows_of_their_own_and_quadrants_their_shape():
     assert [t.get_text() for t in two.get_yticklabels()] == ["5"]
     shapes = [line.get_marker() for ax in (one, two) for line in ax.lines]
     assert {"o", "d", "X"} <= set(shapes) and one.get_xlabel() == "" and two.get_xlabel() == "nats"
+    assert one.get_xlim()[1] > 9  # one axis for all panels, and it holds every mark
 
 
 def test_curves_have_strokes_at_the_top():
