@@ -302,6 +302,48 @@ def read_embeddings(directory, encoder, seeds, folds):
     return found
 
 
+def fold_embeddings(directory, encoders, seeds, folds, clip_id):
+    """Embeddings of several encoders, each fine-tuned anew for every seed and fold.
+
+    Parameters
+    ----------
+    directory, seeds, folds
+        As for `read_embeddings`.
+    encoders : dict of str to str
+        Modality -> encoder.
+    clip_id : sequence of str
+        Rows, in this order.
+
+    Returns
+    -------
+    callable
+        ``of(seed, fold)`` is a dict, modality -> array [n, d].
+    """
+    kept = {m: read_embeddings(directory, name, seeds, folds) for m, name in encoders.items()}
+
+    def of(seed, fold):
+        own = {m: at[seed][at[seed]["fold"] == fold] for m, at in kept.items()}
+        own = {m: frame.set_index("clip_id").loc[[*clip_id]] for m, frame in own.items()}
+        return {m: frame.filter(regex=r"^e\d+$").to_numpy() for m, frame in own.items()}
+
+    return of
+
+
+def need_two_classes(manifest, module):
+    """Stop a chapter that scores the probability of class 1 alone.
+
+    Raises
+    ------
+    ValueError
+        More or fewer than two classes; says what to do instead.
+    """
+    if (n := manifest["y"].nunique()) != 2:
+        raise ValueError(
+            f"this chapter needs two classes, the manifest has {n}. The models take more "
+            f"({module}.crossfit): write their probabilities to a CSV for PROFILE=predictions."
+        )
+
+
 def in_order(modalities: Sequence[str]) -> tuple[str, ...]:
     """Modalities once each, in the book's order; others after them, by name."""
     return tuple(

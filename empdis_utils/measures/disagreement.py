@@ -761,7 +761,7 @@ def composition(quadrants: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame
     known = manifest[["y", "label", "dialog_id"]]
     clips = quadrants[quadrants["seed"] == "ensemble"].join(known, on="clip_id")
     labels = known.drop_duplicates("y").sort_values("y").set_index("y")["label"]
-    named = labels if len(labels) != 2 else {labels.index[1]: "class_1"}
+    named = dict(labels) if len(labels) != 2 else {labels.index[1]: "class_1"}
     for k, name in named.items():
         clips[f"share_{name}"] = clips["y"] == k
     by = clips.groupby(["modality", "quadrant"])

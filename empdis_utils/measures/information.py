@@ -9,6 +9,8 @@ predictor whose ROC curve is the convex hull of the two ROC curves.
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 from scipy.special import rel_entr
@@ -208,3 +210,30 @@ def decompose(
     )
     table[["ci_low", "ci_high", "reason"]] = found[["ci_low", "ci_high", "reason"]]
     return table.assign(status="ok")
+
+
+def decompose_pairs(predictions, *, groups, seed=42) -> pd.DataFrame:
+    """`decompose` of every pair of single modalities, from their mean probability over seeds.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        clip_id, inputs, seed, y, p of two classes.
+    groups : Series
+        clip_id -> recording.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `decompose`, and `pair`.
+    """
+    clips = predictions.drop_duplicates("clip_id")
+    y, recordings = clips["y"].to_numpy(), groups[clips["clip_id"]].to_numpy()
+    p = predictions.groupby(["clip_id", "inputs"])["p"].mean().unstack().loc[clips["clip_id"]]
+    found = [
+        decompose(y, p[a].to_numpy(), p[b].to_numpy(), seed=seed, groups=recordings).assign(
+            pair=f"{a}, {b}"
+        )
+        for a, b in combinations([name for name in p if "+" not in name], 2)
+    ]
+    return pd.concat(found, ignore_index=True)

@@ -1,14 +1,28 @@
 """How often predictions are right: accuracy and F1 with their spread over seeds and recordings."""
 
 import re
+from itertools import combinations
+from math import factorial
 
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
 from statsmodels.stats import contingency_tables
 
+from empdis_utils.data.tables import in_order, inputs_name
 from empdis_utils.measures import inference
 from empdis_utils.measures.alignment import two_groups
+
+__all__ = [
+    "by_seed",
+    "clip_scores",
+    "mcnemar",
+    "predicted",
+    "score_table",
+    "shapley",
+    "shapley_table",
+    "within_between",
+]
 
 
 def predicted(predictions):
@@ -107,6 +121,113 @@ def score_table(predictions, by=("inputs",), *, groups=None, n_boot=2000, seed=4
             }
         )
     return pd.DataFrame(rows)
+
+
+def by_seed(predictions, by="inputs") -> dict:
+    """Accuracy of each training: name of the model -> one number per seed."""
+    frame = predictions.assign(right=predicted(predictions) == predictions["y"])
+    return frame.groupby([by, "seed"])["right"].mean().groupby(by).agg(list).to_dict()
+
+
+def clip_scores(predictions, prior=None):
+    """Accuracy and log-loss of each clip and subset of the modalities, mean over seeds.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        clip_id, inputs, y, p of two classes.
+    prior : float, optional
+        Share of class 1: adds the subset ``none``, which knows that alone.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by clip_id; columns (accuracy or log_loss, subset).
+    """
+    p, y = predictions["p"].clip(1e-6, 1 - 1e-6), predictions["y"]
+    loss = -(y * np.log(p) + (1 - y) * np.log(1 - p))
+    right = (predicted(predictions) == y).astype(float)
+    frame = predictions.assign(accuracy=right, log_loss=loss)
+    found = frame.groupby(["clip_id", "inputs"])[["accuracy", "log_loss"]].mean().unstack("inputs")
+    if prior is not None:
+        labels = predictions.drop_duplicates("clip_id").set_index("clip_id")["y"].loc[found.index]
+        found["accuracy", "none"] = (labels == (prior > 0.5)).astype(float)
+        found["log_loss", "none"] = -np.log(np.where(labels == 1, prior, 1 - prior))
+    return found
+
+
+def shapley(values) -> dict:
+    """Share a score among modalities by exact Shapley values.
+
+    Parameters
+    ----------
+    values : dict of str or frozenset to number or array
+        Score of every subset, the empty one included: ``"none"``, ``"text"``, ``"text+audio"``, …
+        or ``frozenset({"text"})``. For retrained subsets ``none`` is the score of the prior alone.
+
+    Returns
+    -------
+    dict of str to number or array
+        One value per modality. They sum to score(all) - score(none). Values are linear in the
+        scores, so those of each clip average to those of the mean scores: an interval of a Shapley
+        value is one of a mean over clips.
+
+    Raises
+    ------
+    ValueError
+        A subset without a score.
+
+    Notes
+    -----
+    Shapley (1953), doi:10.1515/9781400881970-018. Checked against the average over all orders of
+    arrival and a hand-computed game.
+    """
+    given = {
+        key if isinstance(key, frozenset) else frozenset(key.split("+")) - {"none", ""}: value
+        for key, value in values.items()
+    }
+    players = in_order(list(frozenset().union(*given)))
+    coalitions = [frozenset(c) for k in range(len(players) + 1) for c in combinations(players, k)]
+    if lacking := [inputs_name(list(c)) for c in coalitions if c not in given]:
+        raise ValueError(f"values lack the subsets {lacking}: give every subset and 'none'.")
+    n = len(players)
+    return {
+        player: sum(
+            factorial(len(c))
+            * factorial(n - len(c) - 1)
+            / factorial(n)
+            * (given[c | {player}] - given[c])
+            for c in coalitions
+            if player not in c
+        )
+        for player in players
+    }
+
+
+def shapley_table(scored, *, groups, n_boot=2000, seed=42):
+    """Shapley values of each modality, with intervals over recordings.
+
+    Parameters
+    ----------
+    scored : dict of str to DataFrame
+        Name -> scores of all subsets, from `clip_scores`.
+    groups : Series
+        clip_id -> recording.
+
+    Returns
+    -------
+    DataFrame
+        modality; for each name and metric ``name_metric``, ``name_metric_low``, ``…_high``.
+    """
+    columns = {}
+    for name, found in scored.items():
+        for metric in ("accuracy", "log_loss"):
+            parts = pd.DataFrame(shapley(dict(found[metric].items())))  # of every clip
+            recordings = groups[parts.index].to_numpy()
+            ends = inference.intervals(parts, groups=recordings, n_boot=n_boot, seed=seed)
+            for end, column in (("", "estimate"), ("_low", "ci_low"), ("_high", "ci_high")):
+                columns[f"{name}_{metric}{end}"] = ends.set_index(parts.columns)[column]
+    return pd.DataFrame(columns).rename_axis("modality").reset_index()
 
 
 def mcnemar(correct_a, correct_b) -> pd.DataFrame:

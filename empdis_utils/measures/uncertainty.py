@@ -257,6 +257,48 @@ def temperature_scale(p_val, y_val, p) -> tuple[np.ndarray, float, str]:
     return (scaled[:, 1] if np.ndim(p) == 1 else scaled), temperature, ""
 
 
+def scaled_calibration(test, validation, *, groups, n_boot=2000, seed=42):
+    """Calibration of a model as trained, and with a temperature for each of its fits.
+
+    Parameters
+    ----------
+    test, validation : DataFrame
+        clip_id, seed, fold, y, p. The validation rows of a fit choose its temperature.
+    groups : Series
+        clip_id -> recording.
+    n_boot, seed : int
+
+    Returns
+    -------
+    table : DataFrame
+        probabilities ("as trained", "temperature scaled"), what `calibration` finds, n, median
+        temperature, fits without a temperature.
+    bins : DataFrame
+        The bins of both that hold predictions, with `probabilities`.
+    reasons : list of str
+        Why fits have no temperature.
+    """
+    scaled, reasons = [], []
+    for (s, fold), part in test.groupby(["seed", "fold"]):
+        own = validation[(validation["seed"] == s) & (validation["fold"] == fold)]
+        arrays = (x.to_numpy() for x in (own["p"], own["y"], part["p"]))
+        p, temperature, reason = temperature_scale(*arrays)
+        scaled.append(part.assign(p=p, temperature=temperature))
+        reasons += [reason] if reason else []
+    scaled, rows, bins = pd.concat(scaled), [], []
+    for name, part in (("as trained", test), ("temperature scaled", scaled)):
+        recordings = groups[part["clip_id"]].to_numpy()
+        summary, own = calibration(
+            part["y"].to_numpy(), part["p"].to_numpy(), groups=recordings, n_boot=n_boot, seed=seed
+        )
+        rows.append({"probabilities": name, **dict(summary), "n": part["clip_id"].nunique()})
+        bins.append(own[own["n"] > 0].assign(probabilities=name))
+    table = pd.DataFrame(rows)
+    table["median temperature"] = [1.0, scaled["temperature"].median()]
+    table["fits without a temperature"] = [0, len(reasons)]
+    return table, pd.concat(bins, ignore_index=True), reasons
+
+
 def risk_coverage(error, uncertainty) -> tuple[pd.DataFrame, float]:
     """Error among the clips that are kept when the most uncertain are set aside first.
 

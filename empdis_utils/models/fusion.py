@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import combinations
-from math import factorial
 from typing import NamedTuple
 
 import numpy as np
@@ -25,7 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from empdis_utils.data.splits import hold_out_recordings
+from empdis_utils.data.splits import crossfit_folds, hold_out_recordings
 from empdis_utils.data.tables import MODALITIES, in_order, inputs_name
 from empdis_utils.data.workers import parallel
 
@@ -51,6 +50,7 @@ RECIPES: dict[str, dict] = {
         "attention_width": 128,
         "classifier_width": 512,
         "pooling": "sum",
+        "standardize": False,
     },
 }
 RECIPES["paper"] = RECIPES["release"] | {"max_lr": None, "epochs": 10}
@@ -377,7 +377,6 @@ def fit(
     val=None,
     recipe: str | Mapping = "release",
     seed: int = 42,
-    standardize: bool = False,
     n_classes: int | None = None,
     missing: str = "error",
 ) -> Fitted:
@@ -392,13 +391,12 @@ def fit(
     train, val : int array of rows, or bool array [n]
         `val` chooses the epoch (first best accuracy). Without it the last epoch is kept.
     recipe : str or dict
-        A name or an entry of `RECIPES` with values changed.
+        A name or an entry of `RECIPES` with values changed. `standardize` scales each column to
+        mean 0 and sd 1 over the training rows. It is off, as in the release: batch norm follows the
+        projection. On MOSI, whose columns differ in sd by more than 10^4, standardising gave no
+        better accuracy and a higher log-loss.
     seed : int
         Same seed, same bytes: one thread, and torch's global state is left as it was.
-    standardize : bool
-        Scale each column to mean 0 and sd 1 over the training rows. Off, as in the release: batch
-        norm follows the projection. On MOSI, whose columns differ in sd by more than 10^4,
-        standardising gave no better accuracy and a higher log-loss.
     n_classes : int, optional
         Default: largest label + 1.
     missing : {"error", "zero"}
@@ -446,7 +444,7 @@ def fit(
     centre, scale = {}, {}
     for m, array in embeddings.items():
         width = array.shape[1]
-        if standardize:
+        if recipe["standardize"]:
             centre[m] = np.nanmean(array[train], axis=0, dtype=np.float64).astype(np.float32)
             sd = np.nanstd(array[train], axis=0, dtype=np.float64).astype(np.float32)
             scale[m] = np.where(sd > 0, sd, np.float32(1))
@@ -622,7 +620,7 @@ def crossfit(
         Processes (joblib); -1 is all cores. The result does not depend on it.
     progress : bool
     **how
-        Of `fit`: recipe, standardize, missing.
+        Of `fit`: recipe, missing.
 
     Returns
     -------
@@ -718,6 +716,39 @@ def release(
     return _run(
         embeddings, y, clip_id, [(0, parts)], subsets, seeds, how, keep, ablation, n_jobs, progress
     )
+
+
+def study(embeddings, manifest, *, protocol="crossfit", n_folds=5, seed=42, **how):
+    """All subsets of the modalities under one protocol, with validation rows and ablation.
+
+    Parameters
+    ----------
+    embeddings
+        As for `crossfit`, rows in the order of `manifest`.
+    manifest : DataFrame
+    protocol : {"crossfit", "release"}
+        `crossfit` over folds of whole recordings, or `release`. A release without validation clips
+        gives one training clip in ten.
+    n_folds, seed : int
+        Of the folds, and of the draw of validation clips.
+    **how
+        Of these functions.
+
+    Returns
+    -------
+    predictions, gates : DataFrame
+        As `crossfit`.
+    """
+    how = {"keep": ("val", "test"), "ablation": True} | how
+    y, clip_id = manifest["y"].to_numpy(), manifest["clip_id"].to_numpy()
+    if protocol == "crossfit":
+        folds = crossfit_folds(manifest, n_folds=n_folds, seed=seed).to_numpy()
+        groups = manifest["dialog_id"].to_numpy()
+        return crossfit(embeddings, y, clip_id, folds, groups=groups, **how)
+    split = manifest["split"].copy()
+    if "val" not in set(split):
+        split[manifest.query("split == 'train'").sample(frac=0.1, random_state=seed).index] = "val"
+    return release(embeddings, y, clip_id, split.to_numpy(), **how)
 
 
 def _check_ids(clip_id: Sequence[str], n: int) -> np.ndarray:
@@ -827,54 +858,6 @@ def ablate(fitted: Fitted, embeddings: Embeddings) -> dict[str, Prediction]:
     """
     kept = [(), *all_subsets(fitted.modalities)]
     return {inputs_name(k): predict(fitted, embeddings, keep=k) for k in kept}
-
-
-def shapley(values: Mapping[str | frozenset, float]) -> dict[str, float]:
-    """Share a score among modalities by exact Shapley values.
-
-    Parameters
-    ----------
-    values : dict of str or frozenset to number or array
-        Score of every subset, the empty one included: ``"none"``, ``"text"``, ``"text+audio"``, …
-        or ``frozenset({"text"})``. For retrained subsets ``none`` is the score of the prior alone.
-
-    Returns
-    -------
-    dict of str to number or array
-        One value per modality. They sum to score(all) - score(none). Values are linear in the
-        scores, so those of each clip average to those of the mean scores: an interval of a Shapley
-        value is one of a mean over clips.
-
-    Raises
-    ------
-    ValueError
-        A subset without a score.
-
-    Notes
-    -----
-    Shapley (1953), doi:10.1515/9781400881970-018. Checked against the average over all orders of
-    arrival and a hand-computed game.
-    """
-    scores = {
-        key if isinstance(key, frozenset) else frozenset(key.split("+")) - {"none", ""}: value
-        for key, value in values.items()
-    }
-    players = in_order(list(frozenset().union(*scores)))
-    coalitions = [frozenset(c) for c in [(), *all_subsets(players)]]
-    if lacking := [inputs_name(list(c)) for c in coalitions if c not in scores]:
-        raise ValueError(f"values lack the subsets {lacking}: give every subset and 'none'.")
-    n = len(players)
-    return {
-        player: sum(
-            factorial(len(c))
-            * factorial(n - len(c) - 1)
-            / factorial(n)
-            * (scores[c | {player}] - scores[c])
-            for c in coalitions
-            if player not in c
-        )
-        for player in players
-    }
 
 
 def baselines(

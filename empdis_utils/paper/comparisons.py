@@ -205,6 +205,36 @@ def gate_spread(gates, *, groups, n_boot=2000, seed=42) -> pd.DataFrame:
     return pd.concat(found, ignore_index=True)
 
 
+def gate_summary(gates, *, groups, n_boot=2000, seed=42) -> pd.DataFrame:
+    """Mean and spread of gates and attention of each modality (paper, Table 9).
+
+    Parameters
+    ----------
+    gates : DataFrame
+        The table of chapter 03.
+    groups : Series
+        clip_id -> recording.
+
+    Returns
+    -------
+    DataFrame
+        modality, gate_mean, gate_sd, attention_mean, attention_sd (over clips and seeds), n, and
+        the interval of each mean: gate_low, gate_high, attention_low, attention_high.
+    """
+    by = gates.groupby("modality")
+    found = by[["gate", "attention"]].agg(["mean", "std"])
+    found.columns = [f"{what}_{'sd' if how == 'std' else how}" for what, how in found.columns]
+    found["n"] = by["clip_id"].nunique()
+    of_clips = gates.groupby(["modality", "clip_id"])[["gate", "attention"]].mean()
+    for modality in found.index:
+        for what in ("gate", "attention"):
+            values = of_clips.loc[modality][what].dropna()
+            recordings = align(groups, values.index, "groups")
+            one = inference.interval(values, groups=recordings, n_boot=n_boot, seed=seed)
+            found.loc[modality, [f"{what}_low", f"{what}_high"]] = one.ci_low, one.ci_high
+    return found.reset_index()
+
+
 def about_models(
     compared, *, groups, gates=None, trained=(), n_boot=2000, seed=42, **who
 ) -> pd.DataFrame:

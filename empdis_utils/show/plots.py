@@ -23,6 +23,7 @@ __all__ = [
     "projection",
     "shifts",
     "specification_curve",
+    "spreads",
     "violins",
 ]
 
@@ -603,6 +604,31 @@ def specification_curve(holds, choices, order, reference):
         ax.set_yticks(range(len(rows)), list(rows), fontsize=7)
         ax.set_ylim(len(rows) - 0.5, -0.5)
     axes[2].set_xlabel("specifications, sorted")
+    return fig
+
+
+def spreads(table, group, values):
+    """Violins of some columns, a panel each, one violin for each entry of `group`.
+
+    Parameters
+    ----------
+    table : DataFrame
+    group : str
+        Column whose entries have a colour in `COLORS`.
+    values : sequence of str
+        Columns; they share one axis.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fig, axes = plt.subplots(1, len(values), figsize=(7.6, 3.2), sharey=True, squeeze=False)
+    for ax, value in zip(axes[0], values, strict=True):
+        sns.violinplot(
+            table, x=group, y=value, hue=group, palette=COLORS, legend=False, cut=0, inner="quart",
+            ax=ax,
+        )  # fmt: skip
+        ax.set(title=value, xlabel="", ylabel="")
     return fig
 
 

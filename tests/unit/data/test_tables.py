@@ -144,3 +144,9 @@ def test_too_little_memory_is_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setattr(pd, "read_parquet", none_left)
     with pytest.raises(ValueError, match="table 'mine' in .*: not enough memory to read 0 MB"):
         tables.read(tmp_path, "mine")
+
+
+def test_a_table_that_was_not_made_is_none(tmp_path, predictions):
+    assert tables.read_if_made(tmp_path, "predictions") is None
+    tables.write(predictions, tmp_path, "predictions")
+    assert len(tables.read_if_made(tmp_path, "predictions")) == len(predictions)

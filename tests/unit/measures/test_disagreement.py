@@ -636,3 +636,47 @@ def test_input_is_not_changed():
     before = data.copy()
     disagreement.quadrants(data)
     pd.testing.assert_frame_equal(data, before)
+
+
+def rows_of(clips, source="fusion", **more):
+    frame = pd.DataFrame({"clip_id": clips, "inputs": "text", "source": source, "seed": 1, "y": 1})
+    return frame.assign(p=0.6, fold=0, **more)
+
+
+def test_evaluations_pool_validation_clips_that_are_no_test_clips():
+    test, twice = rows_of(["a", "b"]), pd.concat([rows_of(["b", "c"])] * 2)
+    found = disagreement.evaluations(test, twice)
+    assert found["test+val"]["clip_id"].tolist() == ["a", "b", "c"] and "val" not in found
+    found = disagreement.evaluations(test, twice.query("clip_id == 'b'"))
+    assert found["val"]["clip_id"].tolist() == ["b"] and "test+val" not in found
+    heads = pd.concat([rows_of(["a"], "finetuned", encoder=e) for e in ("roberta", "deberta")])
+    fused = pd.DataFrame({"modality": ["text"], "encoder": ["roberta"]})
+    found = disagreement.evaluations(test, None, heads, fused)
+    assert list(found) == ["test"]
+    assert found["test"]["source"].tolist() == ["fusion", "fusion", "finetuned"]
+
+
+def test_sides_and_remarks_of_probabilities_from_elsewhere():
+    table, dialog = rows_of(["a"], "given"), pd.Series(["x", "y"], ["a", "b"])
+    assert set(list(disagreement.sides(table).values())[1:]) == {"given"}
+    assert disagreement.sides(rows_of("a"), "all", "finetuned")["unimodal_source"] == "finetuned"
+    said = " ".join(disagreement.remarks(table, dialog, "test", "test"))
+    assert "Left aside: 1 clips" in said and "NO RECORDINGS ARE KNOWN" in said
+    shared = pd.Series(["x", "x"], ["a", "b"])
+    assert disagreement.remarks(rows_of(["a", "b"]), shared, "test", "test") == []
+    (only,) = disagreement.remarks(rows_of(["a", "b"]), shared, "test+val", "test+val")
+    assert "overlap" in only
+
+
+def test_composition_counts_labels_and_recordings():
+    table = pd.DataFrame({"clip_id": list("abc"), "modality": "text", "seed": "ensemble"})
+    table["quadrant"] = ["blue", "blue", "red"]
+    known = pd.DataFrame({"y": [0, 1, 1], "label": ["n", "e", "e"], "dialog_id": ["r", "r", "s"]})
+    made = disagreement.composition(table, known.set_index(table["clip_id"]))
+    assert made.to_dict("list") == {
+        "modality": ["text", "text"], "quadrant": ["blue", "red"], "n": [2, 1],
+        "share_class_1": [0.5, 1.0], "recordings": [1, 1], "largest_recording": [1.0, 1.0],
+    }  # fmt: skip
+    three = known.assign(y=[0, 1, 2], label=["n", "e", "o"]).set_index(table["clip_id"])
+    names = [name for name in disagreement.composition(table, three) if name.startswith("share")]
+    assert names == ["share_n", "share_e", "share_o"]

@@ -1,8 +1,13 @@
 """Oracles: scikit-learn's accuracy_score and f1_score; numpy's std; inference."""
 
+from itertools import combinations, permutations
+
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given as hypothesis_given
+from hypothesis import settings
+from hypothesis import strategies as st
 from scipy import stats as sps
 from sklearn.metrics import accuracy_score, f1_score
 
@@ -112,3 +117,68 @@ def test_mcnemar():
     assert row.p == pytest.approx(sps.binomtest(3, 15).pvalue)
     same = scores.mcnemar(a, a).iloc[0]
     assert np.isnan(same.p) and same.note == "no discordant clips"
+
+
+def orders_of_arrival(score, players):
+    """Shapley values as the mean marginal contribution over all orders."""
+    value = dict.fromkeys(players, 0.0)
+    orders = list(permutations(players))
+    for order in orders:
+        for i, player in enumerate(order):
+            before = frozenset(order[:i])
+            value[player] += (score[before | {player}] - score[before]) / len(orders)
+    return value
+
+
+subsets_of_three = [
+    frozenset(c) for k in range(4) for c in combinations(("text", "audio", "video"), k)
+]
+
+
+@settings(deadline=None)
+@hypothesis_given(st.lists(st.floats(-10, 10), min_size=8, max_size=8))
+def test_shapley_is_efficient_and_the_mean_over_orders(numbers):
+    score = dict(zip(subsets_of_three, numbers, strict=True))
+    value = scores.shapley(score)
+    assert sum(value.values()) == pytest.approx(numbers[-1] - numbers[0], abs=1e-9)
+    assert value == pytest.approx(orders_of_arrival(score, ("text", "audio", "video")), abs=1e-9)
+
+
+def test_shapley_of_the_glove_game():
+    """Hand-computed: one left glove, two right ones; the pair is worth 1."""
+    score = {"none": 0, "text": 0, "audio": 0, "video": 0, "text+audio": 1, "text+video": 1}
+    value = scores.shapley(score | {"audio+video": 0, "text+audio+video": 1})
+    assert value == pytest.approx({"text": 2 / 3, "audio": 1 / 6, "video": 1 / 6})
+
+
+def test_shapley_names_the_subset_it_lacks():
+    with pytest.raises(ValueError, match="'none'"):
+        scores.shapley({"text": 1, "audio": 0, "text+audio": 1})
+
+
+def test_shapley_table_shares_the_gain_over_the_prior(predictions):
+    joint = predictions.query("inputs == 'text'").assign(inputs="text+audio", p=0.9)
+    frame = pd.concat([predictions, joint], ignore_index=True)
+    scored = scores.clip_scores(frame, prior=0.4)
+    assert (scored["accuracy", "none"] == (frame.groupby("clip_id")["y"].first() == 0)).all()
+    dialog = pd.Series([f"r{i % 8}" for i in range(len(scored))], scored.index)
+    table = scores.shapley_table({"all": scored}, groups=dialog, n_boot=50)
+    assert table["modality"].tolist() == ["text", "audio"]
+    for metric in ("accuracy", "log_loss"):
+        mean = scored[metric].mean()
+        assert table[f"all_{metric}"].sum() == pytest.approx(mean["text+audio"] - mean["none"])
+        assert (table[f"all_{metric}_low"] <= table[f"all_{metric}_high"]).all()
+
+
+def test_by_seed_is_the_accuracy_of_each_training(predictions):
+    found = scores.by_seed(predictions)
+    for name, part in predictions.groupby("inputs"):
+        each = [accuracy_score(o["y"], o["p"] > 0.5) for _, o in part.groupby("seed")]
+        assert found[name] == pytest.approx(each)
+
+
+def test_more_classes_are_judged_by_the_likeliest():
+    """p > 0.5 is of class 1 alone: it calls a sure third class wrong."""
+    frame = pd.DataFrame({"inputs": "text", "seed": 1, "y": [2, 1], "p": [0.1, 0.4]})
+    frame[["p_0", "p_1", "p_2"]] = [[0.1, 0.1, 0.8], [0.3, 0.4, 0.3]]
+    assert scores.by_seed(frame) == {"text": [1.0]}

@@ -1,7 +1,5 @@
 """Oracles: a plain re-statement of the network, scikit-learn, and games solved by hand."""
 
-from itertools import combinations, permutations
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,7 +11,7 @@ from sklearn.preprocessing import StandardScaler
 
 from empdis_utils.data import tables
 from empdis_utils.models import fusion
-from empdis_utils.models.fusion import RECIPES, GatedAttentionFusion, ablate, fit, predict, shapley
+from empdis_utils.models.fusion import RECIPES, GatedAttentionFusion, ablate, fit, predict
 
 SMALL = RECIPES["release"] | {
     "hidden": 8,
@@ -208,7 +206,7 @@ def test_scaling_comes_from_training_rows_only():
     for e in changed.values():
         e[100:] = 1e3 * e[100:] + 7
     weights = [
-        fit(e, y, train=np.arange(100), recipe=SMALL, standardize=True)
+        fit(e, y, train=np.arange(100), recipe=SMALL | {"standardize": True})
         .model.attention_vector.detach()
         .numpy()
         for e in (emb, changed)
@@ -220,11 +218,11 @@ def test_standardised_fit_ignores_the_units_of_a_column():
     emb, y, *_ = synthetic()
     scaled = {m: e * np.float32(1024) for m, e in emb.items()}
     logits = [
-        predict(fit(e, y, train=np.arange(100), recipe=SMALL, standardize=True), e).logits
+        predict(fit(e, y, train=np.arange(100), recipe=SMALL | {"standardize": True}), e).logits
         for e in (emb, scaled)
     ]
     assert np.allclose(*logits, atol=1e-4)
-    fitted = fit(scaled, y, train=np.arange(100), recipe=SMALL, standardize=True)
+    fitted = fit(scaled, y, train=np.arange(100), recipe=SMALL | {"standardize": True})
     assert np.allclose(fitted.centre["text"], scaled["text"][:100].mean(axis=0), rtol=1e-4)
     assert np.allclose(fitted.scale["text"], scaled["text"][:100].std(axis=0), rtol=1e-4)
 
@@ -384,43 +382,6 @@ def test_three_classes_have_a_column_each():
     assert np.allclose(proba.sum(axis=1), 1) and (proba["p_1"] == predictions["p"]).all()
     table = fusion.baselines(predictions, emb, y, clip_id)
     assert np.allclose(table[["p_0", "p_1", "p_2"]].sum(axis=1), 1)
-
-
-def orders_of_arrival(score, players):
-    """Shapley values as the mean marginal contribution over all orders."""
-    value = dict.fromkeys(players, 0.0)
-    orders = list(permutations(players))
-    for order in orders:
-        for i, player in enumerate(order):
-            before = frozenset(order[:i])
-            value[player] += (score[before | {player}] - score[before]) / len(orders)
-    return value
-
-
-subsets_of_three = [
-    frozenset(c) for k in range(4) for c in combinations(("text", "audio", "video"), k)
-]
-
-
-@settings(deadline=None)
-@given(st.lists(st.floats(-10, 10), min_size=8, max_size=8))
-def test_shapley_is_efficient_and_the_mean_over_orders(numbers):
-    score = dict(zip(subsets_of_three, numbers, strict=True))
-    value = shapley(score)
-    assert sum(value.values()) == pytest.approx(numbers[-1] - numbers[0], abs=1e-9)
-    assert value == pytest.approx(orders_of_arrival(score, ("text", "audio", "video")), abs=1e-9)
-
-
-def test_shapley_of_the_glove_game():
-    """Hand-computed: one left glove, two right ones; the pair is worth 1."""
-    score = {"none": 0, "text": 0, "audio": 0, "video": 0, "text+audio": 1, "text+video": 1}
-    value = shapley(score | {"audio+video": 0, "text+audio+video": 1})
-    assert value == pytest.approx({"text": 2 / 3, "audio": 1 / 6, "video": 1 / 6})
-
-
-def test_shapley_names_the_subset_it_lacks():
-    with pytest.raises(ValueError, match="'none'"):
-        shapley({"text": 1, "audio": 0, "text+audio": 1})
 
 
 def test_baselines_against_scikit_learn_and_by_hand(crossfitted):
@@ -614,3 +575,17 @@ def test_release_and_predict_refuse_what_does_not_fit():
         predict(fitted, emb, keep=("smell",))
     with pytest.raises(ValueError, match="reserved"):
         tables.inputs_name(["text+audio"])
+
+
+@pytest.mark.parametrize("protocol", ["crossfit", "release"])
+def test_a_study_is_its_protocol_with_validation_rows_and_ablation(protocol):
+    emb, y, clip_id, groups, _ = synthetic()
+    manifest = pd.DataFrame({"clip_id": clip_id, "dialog_id": groups, "y": y})
+    manifest["split"] = ["train"] * 100 + ["test"] * 50
+    how = dict(protocol=protocol, n_folds=2, seeds=(1,), subsets=[("text",)], **QUIET)
+    predictions, _ = fusion.study(emb, manifest, **how)
+    held = predictions.query("split == 'test' and source == 'fusion'")["clip_id"]
+    assert sorted(held) == sorted(clip_id if protocol == "crossfit" else clip_id[100:])
+    assert set(predictions["split"]) == {"val", "test"} and "ablation" in set(predictions["source"])
+    chosen = predictions.query("split == 'val' and source == 'fusion'")
+    assert protocol == "crossfit" or len(chosen) == 10, "one training clip in ten"

@@ -173,3 +173,10 @@ def test_curves_take_their_colour_from_another_column_and_quadrants_their_shape(
     ]
     assert ax.lines[0].get_marker() == style.QUADRANT_MARKERS["red"]
     assert list(ax.lines[2].get_xdata()) == [1.5, 1.5] and len(ax.lines) == 4
+
+
+def test_spreads_have_a_panel_for_each_column():
+    table = pd.DataFrame({"modality": ["text", "audio"] * 4, "gate": range(8), "attention": 1.0})
+    fig = plots.spreads(table, "modality", ["gate", "attention"])
+    assert [ax.get_title() for ax in fig.axes] == ["gate", "attention"]
+    assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["text", "audio"]

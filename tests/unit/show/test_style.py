@@ -118,3 +118,12 @@ def test_outcomes_counts_every_status_and_reason_once():
     )
     told = style.outcomes(table, "fits")
     assert told == "Fits (4): 2 ok; 1 constant (all 1); 1 few (n=2)."
+
+
+def test_intervals_labels_and_blanks_for_reading():
+    table = pd.DataFrame({"a": ["x", "y"], "t": [0.5, np.nan], "v": [0.25, np.nan]})
+    table = table.assign(v_low=[0.1, np.nan], v_high=[0.5, np.nan])
+    told = style.with_intervals(table, "v", digits=2)
+    assert told["v"].str.replace(style.NO_BREAK, " ").tolist() == ["0.25 [0.10, 0.50]", ""]
+    assert style.blank(table[["t"]])["t"].tolist() == ["0.5", ""]
+    assert style.labelled(table.head(1), "a", "t")["label"].tolist() == ["x, 0.5"]
