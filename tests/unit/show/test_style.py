@@ -126,4 +126,4 @@ def test_intervals_labels_and_blanks_for_reading():
     told = style.with_intervals(table, "v", digits=2)
     assert told["v"].str.replace(style.NO_BREAK, " ").tolist() == ["0.25 [0.10, 0.50]", ""]
     assert style.blank(table[["t"]])["t"].tolist() == ["0.5", ""]
-    assert style.labelled(table.head(1), "a", "t")["label"].tolist() == ["x, 0.5"]
+    assert style.labelled(table.head(1), "{a}, {t}")["label"].tolist() == ["x, 0.5"]
