@@ -10,7 +10,7 @@ from pandas.api.types import is_numeric_dtype
 
 from empdis_utils.show.style import MODALITY_COLORS, QUADRANT_COLORS, QUADRANT_MARKERS
 
-__all__ = ["curves", "intervals", "message", "shifts", "specification_curve"]
+__all__ = ["curves", "intervals", "message", "shifts", "specification_curve", "verdict_grid"]
 
 #: Colour of each thing that has one on every page; what is not named is black.
 COLORS = {**MODALITY_COLORS, **QUADRANT_COLORS, "voice": MODALITY_COLORS["audio"]}
@@ -361,4 +361,47 @@ def specification_curve(holds, choices, order, reference):
         ax.set_yticks(range(len(rows)), list(rows), fontsize=7)
         ax.set_ylim(len(rows) - 0.5, -0.5)
     axes[2].set_xlabel("specifications, sorted")
+    return fig
+
+
+def verdict_grid(ledger, claims, runs):
+    """A sign for each verdict: a row per claim, a column per run.
+
+    Parameters
+    ----------
+    ledger : DataFrame
+        claim_id, profile, verdict; what is not testable is left empty.
+    claims : dict of str to str
+        claim_id -> statement, in order; long ones are cut.
+    runs : dict of str to str
+        profile -> name, in order.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    marks = {
+        "supported": ("o", COLORS["blue"]), "contradicted": ("X", COLORS["red"]),
+        "mixed": ("D", COLORS["yellow"]), "not diagnostic": ("s", "0.25"),
+        "too little data": ("$?$", "0.45"),
+    }  # fmt: skip
+    columns, rows = list(runs), list(claims)
+    fig, ax = plt.subplots(figsize=(1.2 * len(columns) + 5.2, 0.27 * len(rows) + 1))
+    for verdict, (marker, color) in marks.items():
+        part = ledger[ledger["verdict"] == verdict]
+        face = "white" if verdict == "not diagnostic" else color
+        ax.scatter(
+            part["profile"].map(columns.index), part["claim_id"].map(rows.index), s=60,
+            marker=marker, label=verdict, edgecolor=color, facecolor=face, zorder=2,
+        )  # fmt: skip
+    short = [text if len(text) < 60 else text[:57] + "…" for text in claims.values()]
+    ax.set_yticks(range(len(rows)), short, fontsize=8.5)
+    heads = [name.replace(" (", "\n(") for name in runs.values()]
+    ax.set_xticks(range(len(columns)), heads, fontsize=9)
+    ax.set(ylim=(max(len(rows), 1) - 0.5, -0.5), xlim=(-0.5, len(columns) - 0.5))
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    ax.grid(axis="y", color="0.92", zorder=0)
+    ax.spines[:].set_visible(False)
+    ax.legend(loc="upper center", bbox_to_anchor=(0, -0.01), ncol=5, fontsize=9)
     return fig

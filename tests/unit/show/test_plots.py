@@ -138,3 +138,14 @@ def test_curves_have_strokes_at_the_top():
     ax = plots.curves(table, "x", "y", "who", ticks=("paper", [0.2, 0.3])).axes[0]
     (strokes,) = [line for line in ax.lines if line.get_label() == "paper"]
     assert list(strokes.get_xdata()) == [0.2, 0.3] and strokes.get_marker() == "|"
+
+
+def test_a_verdict_is_a_sign_in_its_row_and_column():
+    ledger = pd.DataFrame(
+        {"claim_id": ["a", "b"], "profile": ["mosi", "mosi"], "verdict": ["mixed", "supported"]}
+    )
+    names = {"fixture": "known (synthetic)", "mosi": "MOSI"}
+    ax = plots.verdict_grid(ledger, {"a": "A claim", "b": "b" * 80}, names).axes[0]
+    at = {c.get_label(): c.get_offsets().tolist() for c in ax.collections}
+    assert at["supported"] == [[1, 1]] and at["mixed"] == [[1, 0]] and at["contradicted"] == []
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["A claim", "b" * 57 + "…"]
