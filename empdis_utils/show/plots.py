@@ -10,12 +10,20 @@ from pandas.api.types import is_numeric_dtype
 
 from empdis_utils.show.style import MODALITY_COLORS, QUADRANT_COLORS, QUADRANT_MARKERS
 
-__all__ = ["curves", "intervals", "message", "shifts", "specification_curve", "verdict_grid"]
+__all__ = [
+    "curves",
+    "fitting_counts",
+    "intervals",
+    "message",
+    "shifts",
+    "specification_curve",
+    "verdict_grid",
+]
 
 #: Colour of each thing that has one on every page; what is not named is black.
 COLORS = {**MODALITY_COLORS, **QUADRANT_COLORS, "voice": MODALITY_COLORS["audio"]}
 #: Shape of each thing that has one; ties and clips without a majority are in no quadrant.
-SHAPES = {**QUADRANT_MARKERS, "tie": "d", "none": "d"}
+SHAPES = {**QUADRANT_MARKERS, "tie": "d", "none": "d", "contrast": "D"}
 
 
 def curves(
@@ -117,6 +125,34 @@ def curves(
     return fig
 
 
+def fitting_counts(fits, marked):
+    """How many printed rates are whole counts, for each number of clips.
+
+    Parameters
+    ----------
+    fits : DataFrame
+        From `paper.printed.fitting_counts`.
+    marked : (int, str)
+        A number of clips drawn as a square, and what it is.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fig, ax = plt.subplots(figsize=(7.2, 2.8))
+    full, n = fits[fits["all"]], marked[0]
+    ax.plot(fits["n"], fits["fits"], "o", color="0.75", markersize=3)
+    ax.plot(full["n"], full["fits"], "o", color="black", markersize=5)
+    square = dict(color="black", markerfacecolor="white", markersize=7)
+    ax.plot(n, fits.set_index("n").loc[n, "fits"], "s", **square)
+    if len(full):
+        first = full["n"].iloc[0]
+        ax.text(first - 5, 6.3, f"smallest fit: {first}", ha="right", fontsize=9)
+    ax.text(2, 4.3, f"square: {n}, {marked[1]}", fontsize=9)
+    ax.set(xlabel="number of clips", ylabel="rates that fit", yticks=range(7), ylim=(-0.4, 6.9))
+    return fig
+
+
 def intervals(
     table,
     value,
@@ -137,6 +173,7 @@ def intervals(
     xlabel="",
     title="",
     xlim=None,
+    log=None,
     row_height=0.4,
     width=7.2,
     axes=None,
@@ -176,6 +213,8 @@ def intervals(
     xlabel, title : str
         `title` is for figures of one panel; panels are titled by their value.
     xlim : tuple, optional
+    log : sequence of float, optional
+        Ticks of an axis that is then logarithmic.
     row_height, width : float
         Inches.
     axes : sequence of Axes, optional
@@ -243,6 +282,9 @@ def intervals(
         ax.set(title=name, xlabel=xlabel, ylim=(max(height, 1) - 0.5, -0.5))
         if xlim:
             ax.set_xlim(xlim)
+        if log:
+            ax.set(xscale="log", xticks=log, xticklabels=log)
+            ax.minorticks_off()
         if stacked:
             ax.label_outer()
     for ax, (_, part) in zip(axes, parts if stacked else parts[:1], strict=False):
