@@ -432,10 +432,11 @@ def verdict_grid(ledger, claims, runs):
     for verdict, (marker, color) in marks.items():
         part = ledger[ledger["verdict"] == verdict]
         face = "white" if verdict == "not diagnostic" else color
-        ax.scatter(
-            part["profile"].map(columns.index), part["claim_id"].map(rows.index), s=60,
-            marker=marker, label=verdict, edgecolor=color, facecolor=face, zorder=2,
-        )  # fmt: skip
+        with plt.rc_context({"text.parse_math": True}):  # off elsewhere; it draws the question mark
+            ax.scatter(
+                part["profile"].map(columns.index), part["claim_id"].map(rows.index), s=60,
+                marker=marker, label=verdict, edgecolor=color, facecolor=face, zorder=2,
+            )  # fmt: skip
     short = [text if len(text) < 60 else text[:57] + "…" for text in claims.values()]
     ax.set_yticks(range(len(rows)), short, fontsize=8.5)
     heads = [name.replace(" (", "\n(") for name in runs.values()]
