@@ -30,6 +30,8 @@ from empdis_utils.measures.disagreement import (
     quadrant_of,
 )
 
+__all__ = ["gaps", "quadrants", "rates", "votes"]
+
 SAME, OTHER, VOTES = "same model", "other encoder", "same votes"
 DISAGREE, AGREE = ("red", "green"), ("blue", "yellow")
 CONTRASTS = {

@@ -6,6 +6,8 @@ from crowdkit.aggregation import DawidSkene
 
 from empdis_utils.measures.agreement import JUDGMENTS, vote_counts
 
+__all__ = ["consensus"]
+
 
 def consensus(judgments, worker=("annotator", "round"), categories=JUDGMENTS, n_iter=50):
     """Consensus of each clip by majority, and by Dawid and Skene's model.

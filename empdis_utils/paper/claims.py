@@ -22,6 +22,18 @@ from empdis_utils.paper import printed
 from empdis_utils.people import simulated as simulated_annotators
 from empdis_utils.places import ROOT
 
+__all__ = [
+    "NotTestable",
+    "VERDICTS",
+    "above_placebo",
+    "edition",
+    "evaluate",
+    "fingerprint",
+    "paper_value",
+    "read",
+    "verdict",
+]
+
 CLAIMS = ROOT / "book" / "claims.yml"
 EXPECTS = ("above", "below", "not above")
 ROWS = ("all", "some")

@@ -5,6 +5,7 @@ compatible with the rounding. None needs data.
 """
 
 from decimal import Decimal
+from itertools import combinations, product
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,27 @@ from scipy import optimize, stats
 from statsmodels.stats.inter_rater import cohens_kappa
 
 from empdis_utils.places import ROOT
+
+__all__ = [
+    "circles",
+    "common_df",
+    "confidence_of",
+    "delta_kappa_z",
+    "fitting_counts",
+    "implied_df",
+    "kappa_changes",
+    "kappa_contrast",
+    "kappa_joint",
+    "kappa_se",
+    "largest_p",
+    "largest_sd",
+    "mcnemar_p",
+    "model_pairs",
+    "rounding",
+    "separable_below",
+    "table",
+    "transitive",
+]
 
 PAPER = ROOT / "book" / "paper"
 
@@ -267,3 +289,140 @@ def transitive(higher):
     for middle in groups:
         above |= {(a, c) for a, b in above for b2, c in above if b == b2 == middle}
     return not any(a == b for a, b in above)
+
+
+# --------------------------------------------------------------------------- whole tables
+
+
+def model_pairs(models, n, usual):
+    """Which models of Table 1 can be told apart on `n` clips?
+
+    Parameters
+    ----------
+    models : DataFrame
+        model, accuracy, as printed.
+    n : int
+        Clips.
+    usual : Series
+        Rates at which two models differ in practice (Table 2).
+
+    Returns
+    -------
+    DataFrame
+        better, worse, difference, clips, ``at most differing`` (the largest share of clips on which
+        they may differ for McNemar's test to find the difference), ``told apart`` (yes at any usual
+        rate, no at none, or depends). Largest difference first.
+    """
+    rows = []
+    for pair in combinations(models.itertuples(), 2):
+        better, worse = sorted(pair, key=lambda row: -float(row.accuracy))
+        gap = float(better.accuracy) - float(worse.accuracy)
+        most = separable_below(round(gap * n), n) / n
+        told = "yes" if most >= usual.max() else "no" if most < usual.min() else "depends"
+        rows.append((better.model, worse.model, gap, round(gap * n), most, told))
+    columns = ["better", "worse", "difference", "clips", "at most differing", "told apart"]
+    pairs = pd.DataFrame(rows, columns=columns)
+    return pairs.sort_values("difference", ascending=False, ignore_index=True)
+
+
+def kappa_changes(sizes, shares, correlations):
+    """Every printed change of kappa over its error, for a range of what is not printed.
+
+    Parameters
+    ----------
+    sizes : dict of str to int
+        Table -> clips of each of its rows.
+    shares, correlations : sequence of float
+        As for `delta_kappa_z`.
+
+    Returns
+    -------
+    DataFrame
+        table, quadrant, n, share, correlation, kappa_1, kappa_2, delta, se, z, p.
+    """
+    rows = [
+        {"table": name, "quadrant": row.quadrant, "n": n, "share": share, "correlation": r}
+        | {"kappa_1": float(row.kappa_unimodal), "kappa_2": float(row.kappa_multimodal)}
+        for name, n in sizes.items()
+        for row in table(name).itertuples()
+        for share, r in product(shares, correlations)
+    ]
+    how = ("kappa_1", "kappa_2", "n", "share", "correlation")
+    return pd.DataFrame([row | delta_kappa_z(*(row[name] for name in how)) for row in rows])
+
+
+def kappa_contrast(changes):
+    """Changes in blue and yellow minus those in red and green, from `kappa_changes`.
+
+    Returns
+    -------
+    DataFrame
+        table, share, correlation, delta, se, z, p.
+    """
+    rows = []
+    by = ["table", "share", "correlation"]
+    for key, part in changes.groupby(by):
+        sign = part["quadrant"].map({"blue": 0.5, "yellow": 0.5, "red": -0.5, "green": -0.5})
+        delta, se = (sign * part["delta"]).sum(), np.sqrt((sign**2 * part["se"] ** 2).sum())
+        rows.append((*key, delta, se, delta / se, 2 * stats.norm.sf(abs(delta / se))))
+    return pd.DataFrame(rows, columns=[*by, "delta", "se", "z", "p"])
+
+
+def confidence_of(entropy):
+    """The confidence, one half or more, of two classes with this entropy (nats)."""
+
+    def gap(p):
+        return -(p * np.log(p) + (1 - p) * np.log(1 - p)) - entropy
+
+    return optimize.brentq(gap, 0.5, 1 - 1e-12) if gap(0.5) > 0 else 0.5
+
+
+def largest_p(quadrants, sizes, rates, parts=(0.25, 0.5, 0.75)):
+    """Largest p of Welch's test between red+green and blue+yellow that Table 5 allows.
+
+    Parameters
+    ----------
+    quadrants : DataFrame
+        entropy_mean and entropy_sd of each quadrant (index).
+    sizes : sequence of int
+        Numbers of clips to try.
+    rates : sequence of float
+        Shares of red and green clips to try.
+    parts : sequence of float
+        Shares of the first quadrant in each pair to try.
+
+    Returns
+    -------
+    float
+    """
+
+    def pooled(names, part, n):
+        weights, m = np.array([part, 1 - part]), quadrants.loc[names, "entropy_mean"].to_numpy()
+        spread, mean = quadrants.loc[names, "entropy_sd"].to_numpy(), weights @ m
+        return mean, np.sqrt(weights @ (spread**2 + (m - mean) ** 2)), n
+
+    return max(
+        stats.ttest_ind_from_stats(
+            *pooled(["red", "green"], a, n * rate),
+            *pooled(["blue", "yellow"], b, n * (1 - rate)),
+            equal_var=False,
+        ).pvalue
+        for n, rate, a, b in product(sizes, rates, parts, parts)
+    )
+
+
+def circles(orders):
+    """Features of Tables 10 and 11 whose printed orders are not `transitive`: list of str.
+
+    Parameters
+    ----------
+    orders : DataFrame
+        feature, contrast (``red-blue``), higher.
+    """
+    return [
+        name
+        for name, part in orders.groupby("feature")
+        if not transitive(
+            {tuple(c.split("-")): h for c, h in zip(part["contrast"], part["higher"], strict=True)}
+        )
+    ]

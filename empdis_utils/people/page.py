@@ -9,6 +9,8 @@ from empdis_utils.data.media import BadMediaError
 from empdis_utils.people import session
 from empdis_utils.places import ROOT
 
+__all__ = ["Page"]
+
 HERE = ROOT / "notebooks" / "annotate"
 # Key names of page.js -> judgment and its button.
 ANSWERS = {

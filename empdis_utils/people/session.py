@@ -25,6 +25,16 @@ from empdis_utils.measures.agreement import JUDGMENTS
 from empdis_utils.people.files import COLUMNS, OPTIONAL, read_annotations
 from empdis_utils.people.sampling import annotation_order
 
+__all__ = [
+    "AnnotationError",
+    "JudgmentLog",
+    "Session",
+    "Study",
+    "Task",
+    "pseudonym",
+    "training_items",
+]
+
 HEADER = [*COLUMNS, *OPTIONAL]
 FULL = "+".join(MODALITIES)
 TOO_SOON_S = 0.4

@@ -29,7 +29,7 @@ def said(known):
     """Sentences for a page with simulated annotators; `known`: does the corpus have a truth?"""
     text = (
         "The annotators are simulated. They follow the response model that "
-        "`people.simulated.simulate_pair` documents. Nothing here is about people."
+        "people.simulated.simulate_pair documents. Nothing here is about people."
     )
     if known:
         return text

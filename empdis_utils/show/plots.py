@@ -16,6 +16,7 @@ __all__ = [
     "confidences",
     "curves",
     "dumbbells",
+    "fitting_counts",
     "forest",
     "intervals",
     "message",
@@ -24,13 +25,14 @@ __all__ = [
     "shifts",
     "specification_curve",
     "spreads",
+    "verdict_grid",
     "violins",
 ]
 
 #: Colour of each thing that has one on every page; what is not named is black.
 COLORS = {**MODALITY_COLORS, **QUADRANT_COLORS, "voice": MODALITY_COLORS["audio"]}
 #: Shape of each thing that has one; ties and clips without a majority are in no quadrant.
-SHAPES = {**QUADRANT_MARKERS, "tie": "d", "none": "d"}
+SHAPES = {**QUADRANT_MARKERS, "tie": "d", "none": "d", "contrast": "D"}
 
 
 def boxes(table, value, *, panels="modality", line=None, ylabel=""):
@@ -246,6 +248,34 @@ def dumbbells(table, value, other, label, *, hue="modality", xlabel="", title=""
     return ax.figure
 
 
+def fitting_counts(fits, marked):
+    """How many printed rates are whole counts, for each number of clips.
+
+    Parameters
+    ----------
+    fits : DataFrame
+        From `paper.printed.fitting_counts`.
+    marked : (int, str)
+        A number of clips drawn as a square, and what it is.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fig, ax = plt.subplots(figsize=(7.2, 2.8))
+    full, n = fits[fits["all"]], marked[0]
+    ax.plot(fits["n"], fits["fits"], "o", color="0.75", markersize=3)
+    ax.plot(full["n"], full["fits"], "o", color="black", markersize=5)
+    square = dict(color="black", markerfacecolor="white", markersize=7)
+    ax.plot(n, fits.set_index("n").loc[n, "fits"], "s", **square)
+    if len(full):
+        first = full["n"].iloc[0]
+        ax.text(first - 5, 6.3, f"smallest fit: {first}", ha="right", fontsize=9)
+    ax.text(2, 4.3, f"square: {n}, {marked[1]}", fontsize=9)
+    ax.set(xlabel="number of clips", ylabel="rates that fit", yticks=range(7), ylim=(-0.4, 6.9))
+    return fig
+
+
 def forest(tests, n=5):
     """Effect sizes of the tests with the smallest permutation p, one panel below the other.
 
@@ -308,6 +338,7 @@ def intervals(
     xlabel="",
     title="",
     xlim=None,
+    log=None,
     row_height=0.4,
     width=7.2,
     axes=None,
@@ -353,6 +384,8 @@ def intervals(
     xlabel, title : str
         `title` is for figures of one panel; panels are titled by their value.
     xlim : tuple, optional
+    log : sequence of float, optional
+        Ticks of an axis that is then logarithmic.
     row_height, width : float
         Inches.
     axes : sequence of Axes, optional
@@ -430,6 +463,9 @@ def intervals(
         ax.set(title=name, xlabel=xlabel, ylim=(max(height, 1) - 0.5, -0.5))
         if xlim:
             ax.set_xlim(xlim)
+        if log:
+            ax.set(xscale="log", xticks=log, xticklabels=log)
+            ax.minorticks_off()
         if stacked:
             ax.label_outer()
     for ax, (_, part) in zip(axes, parts if stacked else parts[:1], strict=False):
@@ -629,6 +665,50 @@ def spreads(table, group, values):
             ax=ax,
         )  # fmt: skip
         ax.set(title=value, xlabel="", ylabel="")
+    return fig
+
+
+def verdict_grid(ledger, claims, runs):
+    """A sign for each verdict: a row per claim, a column per run.
+
+    Parameters
+    ----------
+    ledger : DataFrame
+        claim_id, profile, verdict; what is not testable is left empty.
+    claims : dict of str to str
+        claim_id -> statement, in order; long ones are cut.
+    runs : dict of str to str
+        profile -> name, in order.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    marks = {
+        "supported": ("o", COLORS["blue"]), "contradicted": ("X", COLORS["red"]),
+        "mixed": ("D", COLORS["yellow"]), "not diagnostic": ("s", "0.25"),
+        "too little data": ("$?$", "0.45"),
+    }  # fmt: skip
+    columns, rows = list(runs), list(claims)
+    fig, ax = plt.subplots(figsize=(1.2 * len(columns) + 5.2, 0.27 * len(rows) + 1))
+    for verdict, (marker, color) in marks.items():
+        part = ledger[ledger["verdict"] == verdict]
+        face = "white" if verdict == "not diagnostic" else color
+        with plt.rc_context({"text.parse_math": True}):  # off elsewhere; it draws the question mark
+            ax.scatter(
+                part["profile"].map(columns.index), part["claim_id"].map(rows.index), s=60,
+                marker=marker, label=verdict, edgecolor=color, facecolor=face, zorder=2,
+            )  # fmt: skip
+    short = [text if len(text) < 60 else text[:57] + "…" for text in claims.values()]
+    ax.set_yticks(range(len(rows)), short, fontsize=8.5)
+    heads = [name.replace(" (", "\n(") for name in runs.values()]
+    ax.set_xticks(range(len(columns)), heads, fontsize=9)
+    ax.set(ylim=(max(len(rows), 1) - 0.5, -0.5), xlim=(-0.5, len(columns) - 0.5))
+    ax.xaxis.tick_top()
+    ax.tick_params(length=0)
+    ax.grid(axis="y", color="0.92", zorder=0)
+    ax.spines[:].set_visible(False)
+    ax.legend(loc="upper center", bbox_to_anchor=(0, -0.01), ncol=5, fontsize=9)
     return fig
 
 

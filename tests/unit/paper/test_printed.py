@@ -171,3 +171,52 @@ def test_orders_that_form_a_circle():
     assert forensics.transitive(line)
     circle = {("red", "blue"): "blue", ("green", "blue"): "green", ("red", "green"): "red"}
     assert not forensics.transitive(circle)
+
+
+def test_model_pairs_lie_between_their_limits():
+    models = pd.DataFrame({"model": ["a", "b", "c"], "accuracy": ["0.50", "0.80", "0.79"]})
+    pairs = forensics.model_pairs(models, 154, pd.Series([0.2, 0.3]))
+    assert list(zip(pairs["better"], pairs["worse"], strict=True)) == [
+        *(("b", "a"), ("c", "a"), ("b", "c"))
+    ]
+    assert pairs["told apart"].tolist() == ["yes", "yes", "no"]
+    assert pairs["clips"].tolist() == [46, 45, 2]
+
+
+def test_kappa_changes_and_their_contrast():
+    """Oracle: `delta_kappa_z` row by row, and errors of independent means."""
+    changes = forensics.kappa_changes({"table_06": 51}, [0.5], [0.0, 0.5])
+    assert len(changes) == 8
+    for row in changes.itertuples():
+        alone = forensics.delta_kappa_z(row.kappa_1, row.kappa_2, 51, 0.5, row.correlation)
+        assert (row.delta, row.z) == (alone["delta"], alone["z"])
+    part = changes[changes["correlation"] == 0].set_index("quadrant")
+    found = forensics.kappa_contrast(changes).query("correlation == 0").iloc[0]
+    delta = part["delta"]
+    expected = (delta["blue"] + delta["yellow"] - delta["red"] - delta["green"]) / 2
+    assert found["delta"] == pytest.approx(expected)
+    assert found["se"] == pytest.approx(np.sqrt((part["se"] ** 2).sum()) / 2)
+
+
+@pytest.mark.parametrize("p", [0.5, 0.6, 0.9, 0.999])
+def test_the_confidence_of_an_entropy_has_that_entropy(p):
+    assert forensics.confidence_of(stats.entropy([p, 1 - p])) == pytest.approx(p, abs=1e-6)
+
+
+def test_largest_p_is_that_of_the_worst_mixture():
+    equal = pd.DataFrame(
+        {"entropy_mean": 0.5, "entropy_sd": 0.1}, index=["red", "green", "blue", "yellow"]
+    )
+    assert forensics.largest_p(equal, [100], [0.3]) == pytest.approx(1)
+    apart = equal.assign(entropy_mean=[0.6, 0.6, 0.4, 0.4])
+    expected = stats.ttest_ind_from_stats(0.6, 0.1, 30, 0.4, 0.1, 70, equal_var=False).pvalue
+    assert forensics.largest_p(apart, [100], [0.3]) == pytest.approx(expected)
+
+
+def test_circles_are_named():
+    orders = pd.DataFrame(
+        {"feature": ["f0"] * 3 + ["hnr"] * 3,
+         "contrast": ["red-blue", "red-green", "blue-green"] * 2,
+         "higher": ["red", "green", "blue", "red", "red", "blue"]}
+    )  # fmt: skip
+    assert forensics.circles(orders) == ["f0"]

@@ -180,3 +180,25 @@ def test_spreads_have_a_panel_for_each_column():
     fig = plots.spreads(table, "modality", ["gate", "attention"])
     assert [ax.get_title() for ax in fig.axes] == ["gate", "attention"]
     assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["text", "audio"]
+
+
+def test_a_verdict_is_a_sign_in_its_row_and_column():
+    ledger = pd.DataFrame(
+        {"claim_id": ["a", "b"], "profile": ["mosi", "mosi"], "verdict": ["mixed", "supported"]}
+    )
+    names = {"fixture": "known (synthetic)", "mosi": "MOSI"}
+    ax = plots.verdict_grid(ledger, {"a": "A claim", "b": "b" * 80}, names).axes[0]
+    at = {c.get_label(): c.get_offsets().tolist() for c in ax.collections}
+    assert at["supported"] == [[1, 1]] and at["mixed"] == [[1, 0]] and at["contradicted"] == []
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["A claim", "b" * 57 + "…"]
+
+
+def test_fitting_counts_marks_what_fits_all():
+    fits = pd.DataFrame({"n": [1, 2, 3], "fits": [0, 6, 2], "all": [False, True, False]})
+    grey, full, square = plots.fitting_counts(fits, (3, "a tenth")).axes[0].lines
+    assert full.get_xydata().tolist() == [[2, 6]] and square.get_xydata().tolist() == [[3, 2]]
+
+
+def test_intervals_on_a_logarithmic_axis():
+    (ax,) = plots.intervals(ROWS, "g", "what", log=[1, 10]).axes
+    assert ax.get_xscale() == "log" and [t.get_text() for t in ax.get_xticklabels()] == ["1", "10"]
