@@ -210,11 +210,9 @@ def both_ways(accuracy: pd.DataFrame, unimodal: pd.DataFrame | None = None) -> p
     parts = [accuracy[first].assign(modality="fusion"), accuracy[~first]]
     if unimodal is not None:
         for name, part in unimodal.groupby("encoder"):
-            part = part[part["protocol"].isin(["release", "crossfit"])]
-            part = part.sort_values("protocol", ascending=False, kind="stable").drop_duplicates(
-                "protocol"
-            )
-            if len(part) == 2:
+            part = part.drop_duplicates("protocol").set_index("protocol")
+            if {"release", "crossfit"} <= set(part.index):
+                part = part.loc[["release", "crossfit"]]
                 name = f"chapter 02's {name}, as released"
                 parts.append(part.assign(features=name, folds=["random", "grouped"]))
     return pd.concat(parts, ignore_index=True)
