@@ -118,3 +118,13 @@ def test_outcomes_counts_every_status_and_reason_once():
     )
     told = style.outcomes(table, "fits")
     assert told == "Fits (4): 2 ok; 1 constant (all 1); 1 few (n=2)."
+
+
+def test_an_estimate_in_words_says_why_it_has_no_interval():
+    row = {"auroc": 0.8123, "ci_low": 0.7, "ci_high": 0.9, "reason": ""}
+    assert style.estimate_text(row, "auroc") == "0.81 [0.70, 0.90]"
+    few = row | {"ci_low": np.nan, "reason": "too few recordings (n=4)"}
+    assert style.estimate_text(few, "auroc", 3) == "0.812 (too few recordings (n=4))"
+    words = ("a loss", "no gain is shown", "a gain")
+    for low, high, said in ((-2, -1, 0), (-1, 1, 1), (1, 2, 2), (np.nan, np.nan, 1)):
+        assert style.by_side({"ci_low": low, "ci_high": high}, *words) == words[said]
