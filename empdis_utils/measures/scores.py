@@ -10,6 +10,12 @@ from statsmodels.stats import contingency_tables
 from empdis_utils.measures import inference
 from empdis_utils.measures.alignment import two_groups
 
+__all__ = [
+    "mcnemar",
+    "score_table",
+    "within_between",
+]
+
 
 def _predicted(predictions):
     """Predicted class of each row: the likeliest of p_0, p_1, …, or class 1 when p > 0.5."""
