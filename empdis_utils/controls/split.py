@@ -25,18 +25,9 @@ from empdis_utils.measures import inference, scores
 from empdis_utils.models import encoders, finetune
 
 __all__ = [
-    "accuracies",
-    "both_ways",
-    "candidates",
-    "finetuned",
-    "gains",
-    "leave_one_out",
-    "possible_folds",
-    "predict",
-    "recognition",
-    "simulate",
-    "skill",
-]
+    "accuracies", "both_ways", "candidates", "finetuned", "gains", "leave_one_out",
+    "possible_folds", "predict", "recognition", "simulate", "skill",
+]  # fmt: skip
 
 ALONE = "recording only"  # the model that reads, hears and sees nothing
 COLUMNS = ["features", "modality", "folds", "n", "accuracy", "ci_low", "ci_high", "sd_repeats"]

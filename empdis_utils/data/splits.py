@@ -19,14 +19,9 @@ from sklearn.model_selection import (
 )
 
 __all__ = [
-    "audit",
-    "crossfit_folds",
-    "hold_out_recordings",
-    "normalise",
-    "out_of_fold",
-    "recording_baseline",
-    "repeated_folds",
-]
+    "audit", "crossfit_folds", "hold_out_recordings", "normalise", "out_of_fold",
+    "recording_baseline", "repeated_folds",
+]  # fmt: skip
 
 FIRST = ("train", "val", "dev", "test")
 

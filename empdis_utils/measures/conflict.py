@@ -23,21 +23,10 @@ from empdis_utils.measures import inference
 from empdis_utils.measures.uncertainty import predictive_entropy
 
 __all__ = [
-    "OPPOSITION",
-    "Case",
-    "auroc",
-    "auroc_table",
-    "cases_of_models",
-    "cases_of_people",
-    "conflict_score",
-    "flagged",
-    "largest",
-    "opposed",
-    "others_of",
-    "probabilities",
-    "ranking",
+    "OPPOSITION", "Case", "auroc", "auroc_table", "cases_of_models", "cases_of_people",
+    "conflict_score", "flagged", "largest", "opposed", "others_of", "probabilities", "ranking",
     "scores",
-]
+]  # fmt: skip
 
 OPPOSITION = "opposition"
 

@@ -41,35 +41,13 @@ from empdis_utils.measures.alignment import (
 )
 
 __all__ = [
-    "CHUNK",
-    "MAX_SUBSETS",
-    "MAX_UNDEFINED",
-    "MIN_RECORDINGS",
-    "Interval",
-    "auroc_interval",
-    "auroc_intervals",
-    "auroc_statistic",
-    "bh",
-    "compare_groups",
-    "draws",
-    "flip_test",
-    "gap_of_means",
-    "group_difference",
-    "group_means",
-    "hedges_g",
-    "holm",
-    "interval",
-    "intervals",
-    "minimum_detectable_effect",
-    "of_rows",
-    "paired_difference",
-    "permutation_p",
-    "permutation_test",
-    "recording_sums",
-    "share_interval",
-    "weighted_interval",
+    "CHUNK", "MAX_SUBSETS", "MAX_UNDEFINED", "MIN_RECORDINGS", "Interval", "auroc_interval",
+    "auroc_intervals", "auroc_statistic", "bh", "compare_groups", "draws", "flip_test",
+    "gap_of_means", "group_difference", "group_means", "hedges_g", "holm", "interval", "intervals",
+    "minimum_detectable_effect", "of_rows", "paired_difference", "permutation_p",
+    "permutation_test", "recording_sums", "share_interval", "weighted_interval",
     "weighted_intervals",
-]
+]  # fmt: skip
 
 MIN_RECORDINGS = 6  # below this no interval
 MAX_UNDEFINED = 0.1  # share of resamples that may leave a statistic undefined

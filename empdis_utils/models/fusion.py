@@ -30,21 +30,9 @@ from empdis_utils.data.tables import MODALITIES, in_order, inputs_name
 from empdis_utils.data.workers import parallel
 
 __all__ = [
-    "RECIPES",
-    "SEEDS",
-    "Fitted",
-    "FusionOutput",
-    "GatedAttentionFusion",
-    "Prediction",
-    "ablate",
-    "all_subsets",
-    "baselines",
-    "crossfit",
-    "fit",
-    "predict",
-    "release",
-    "shapley",
-]
+    "RECIPES", "SEEDS", "Fitted", "FusionOutput", "GatedAttentionFusion", "Prediction", "ablate",
+    "all_subsets", "baselines", "crossfit", "fit", "predict", "release", "shapley",
+]  # fmt: skip
 
 SEEDS = (42, 43, 44, 45, 46)
 
