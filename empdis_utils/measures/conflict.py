@@ -83,7 +83,7 @@ def conflict_score(own, others, *, eps: float = 1e-6) -> np.ndarray:
 
     Examples
     --------
-    >>> conflict_score([0.9, 0.9, 0.5], [0.1, 0.9, 0.9]).round(2).tolist()
+    >>> (0 + conflict_score([0.9, 0.9, 0.5], [0.1, 0.9, 0.9]).round(2)).tolist()
     [1.22, -1.22, 0.0]
     """
     z, rest = _log_ratios(own, eps, "own"), _log_ratios(others, eps, "others")
