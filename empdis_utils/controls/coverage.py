@@ -262,7 +262,7 @@ def simulate_nested_null(
         log_odds = group_spread * rng.standard_normal(n_recordings)
         first = rng.random(len(recording)) < 1 / (1 + np.exp(-log_odds[recording]))
         value = effect[recording] + noise
-        p_permutation = inference._permutation_p(value[:, None], first, recording, n_perm, rng)[1]
+        p_permutation = inference.permutation_p(value[:, None], first, recording, n_perm, rng)[1]
         rows.append(
             {
                 "simulation": simulation,

@@ -14,17 +14,9 @@ from scipy.stats import rankdata
 from empdis_utils.measures import conflict, inference
 
 __all__ = [
-    "AGAINST",
-    "CARRIES",
-    "aurocs",
-    "contradicts",
-    "dose",
-    "dose_rank",
-    "features",
-    "gates",
-    "precision",
-    "with_flags",
-]
+    "AGAINST", "CARRIES", "aurocs", "contradicts", "dose", "dose_rank", "features", "gates",
+    "precision", "with_flags",
+]  # fmt: skip
 
 #: Kinds of clips without a conflict that the scores are held against.
 AGAINST = {

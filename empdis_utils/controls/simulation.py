@@ -23,27 +23,10 @@ from empdis_utils.measures import conflict, disagreement, inference
 from empdis_utils.measures.uncertainty import predictive_entropy
 
 __all__ = [
-    "FACTORS",
-    "KEPT",
-    "Corpus",
-    "Design",
-    "crossed",
-    "draw",
-    "draws",
-    "false_alarms",
-    "logistic",
-    "main_effects",
-    "planted",
-    "predict",
-    "recordings_needed",
-    "recovery",
-    "same_verdict",
-    "sample_sizes",
-    "shares",
-    "stability",
-    "surrogate_check",
-    "verdicts",
-]
+    "FACTORS", "KEPT", "Corpus", "Design", "crossed", "draw", "draws", "false_alarms", "logistic",
+    "main_effects", "planted", "predict", "recordings_needed", "recovery", "same_verdict",
+    "sample_sizes", "shares", "stability", "surrogate_check", "verdicts",
+]  # fmt: skip
 
 FACTORS = ["odd one out", "others", "missing", "label with the odd one"]  # of `crossed`
 KEPT = ["red or green", "seed share", "entropy", "Jensen-Shannon", "opposition"]  # its scores

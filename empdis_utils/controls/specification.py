@@ -18,16 +18,9 @@ from empdis_utils.data.tables import MODALITIES
 from empdis_utils.measures.uncertainty import predictive_entropy
 
 __all__ = [
-    "CHOICES",
-    "DIRECTIONS",
-    "by_choice",
-    "curve",
-    "directions",
-    "reference",
-    "saved_runs",
-    "specifications",
-    "summary",
-]
+    "CHOICES", "DIRECTIONS", "by_choice", "curve", "directions", "reference", "saved_runs",
+    "specifications", "summary",
+]  # fmt: skip
 
 START = "as in chapter 03"  # the training that the others vary
 CHOICES = ["training", "clips", "unimodal", "threshold", "seed"]

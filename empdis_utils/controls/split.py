@@ -25,18 +25,9 @@ from empdis_utils.measures import inference, scores
 from empdis_utils.models import encoders, finetune
 
 __all__ = [
-    "accuracies",
-    "both_ways",
-    "candidates",
-    "finetuned",
-    "gains",
-    "leave_one_out",
-    "possible_folds",
-    "predict",
-    "recognition",
-    "simulate",
-    "skill",
-]
+    "accuracies", "both_ways", "candidates", "finetuned", "gains", "leave_one_out",
+    "possible_folds", "predict", "recognition", "simulate", "skill",
+]  # fmt: skip
 
 ALONE = "recording only"  # the model that reads, hears and sees nothing
 COLUMNS = ["features", "modality", "folds", "n", "accuracy", "ci_low", "ci_high", "sd_repeats"]
@@ -210,11 +201,9 @@ def both_ways(accuracy: pd.DataFrame, unimodal: pd.DataFrame | None = None) -> p
     parts = [accuracy[first].assign(modality="fusion"), accuracy[~first]]
     if unimodal is not None:
         for name, part in unimodal.groupby("encoder"):
-            part = part[part["protocol"].isin(["release", "crossfit"])]
-            part = part.sort_values("protocol", ascending=False, kind="stable").drop_duplicates(
-                "protocol"
-            )
-            if len(part) == 2:
+            part = part.drop_duplicates("protocol").set_index("protocol")
+            if {"release", "crossfit"} <= set(part.index):
+                part = part.loc[["release", "crossfit"]]
                 name = f"chapter 02's {name}, as released"
                 parts.append(part.assign(features=name, folds=["random", "grouped"]))
     return pd.concat(parts, ignore_index=True)

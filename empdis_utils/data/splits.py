@@ -18,6 +18,11 @@ from sklearn.model_selection import (
     StratifiedKFold,
 )
 
+__all__ = [
+    "audit", "crossfit_folds", "hold_out_recordings", "normalise", "out_of_fold",
+    "recording_baseline", "repeated_folds",
+]  # fmt: skip
+
 FIRST = ("train", "val", "dev", "test")
 
 

@@ -23,21 +23,10 @@ from empdis_utils.measures import inference
 from empdis_utils.measures.uncertainty import predictive_entropy
 
 __all__ = [
-    "OPPOSITION",
-    "Case",
-    "auroc",
-    "auroc_table",
-    "cases_of_models",
-    "cases_of_people",
-    "conflict_score",
-    "flagged",
-    "largest",
-    "opposed",
-    "others_of",
-    "probabilities",
-    "ranking",
+    "OPPOSITION", "Case", "auroc", "auroc_table", "cases_of_models", "cases_of_people",
+    "conflict_score", "flagged", "largest", "opposed", "others_of", "probabilities", "ranking",
     "scores",
-]
+]  # fmt: skip
 
 OPPOSITION = "opposition"
 
@@ -94,8 +83,8 @@ def conflict_score(own, others, *, eps: float = 1e-6) -> np.ndarray:
 
     Examples
     --------
-    >>> conflict_score([0.9, 0.9, 0.5], [0.1, 0.9, 0.9]).round(2).tolist()
-    [1.22, -1.22, -0.0]
+    >>> (0 + conflict_score([0.9, 0.9, 0.5], [0.1, 0.9, 0.9]).round(2)).tolist()
+    [1.22, -1.22, 0.0]
     """
     z, rest = _log_ratios(own, eps, "own"), _log_ratios(others, eps, "others")
     if z.shape != rest.shape:

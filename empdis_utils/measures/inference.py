@@ -40,6 +40,15 @@ from empdis_utils.measures.alignment import (
     two_groups,
 )
 
+__all__ = [
+    "CHUNK", "MAX_SUBSETS", "MAX_UNDEFINED", "MIN_RECORDINGS", "Interval", "auroc_interval",
+    "auroc_intervals", "auroc_statistic", "bh", "compare_groups", "draws", "flip_test",
+    "gap_of_means", "group_difference", "group_means", "hedges_g", "holm", "interval", "intervals",
+    "minimum_detectable_effect", "of_rows", "paired_difference", "permutation_p",
+    "permutation_test", "recording_sums", "share_interval", "weighted_interval",
+    "weighted_intervals",
+]  # fmt: skip
+
 MIN_RECORDINGS = 6  # below this no interval
 MAX_UNDEFINED = 0.1  # share of resamples that may leave a statistic undefined
 MAX_SUBSETS = 20_000  # permutations of one cell that are listed rather than shuffled
@@ -687,7 +696,7 @@ def permutation_test(
         counts[:2, columns] = [[side.sum()], [(~side).sum()]]
         if side.any() and not side.all():
             rng = np.random.default_rng(seed)
-            difference[columns], p[columns], counts[2, columns] = _permutation_p(
+            difference[columns], p[columns], counts[2, columns] = permutation_p(
                 block, side, cells[keep], n_perm, rng
             )
     return pd.DataFrame(
@@ -702,7 +711,7 @@ def permutation_test(
     )
 
 
-def _permutation_p(values, first, cells, n_perm, rng) -> tuple[np.ndarray, np.ndarray, int]:
+def permutation_p(values, first, cells, n_perm, rng) -> tuple[np.ndarray, np.ndarray, int]:
     """Difference of means [f], p [f] and number of exchangeable rows; no missing values."""
     difference = values[first].mean(axis=0) - values[~first].mean(axis=0)
     # Centred inside cells, so that the sum of the first group is expected to be 0.

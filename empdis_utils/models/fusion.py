@@ -28,6 +28,11 @@ from empdis_utils.data.splits import crossfit_folds, hold_out_recordings
 from empdis_utils.data.tables import MODALITIES, in_order, inputs_name
 from empdis_utils.data.workers import parallel
 
+__all__ = [
+    "RECIPES", "SEEDS", "Fitted", "FusionOutput", "GatedAttentionFusion", "Prediction", "ablate",
+    "all_subsets", "baselines", "crossfit", "fit", "predict", "release", "shapley",
+]  # fmt: skip
+
 SEEDS = (42, 43, 44, 45, 46)
 
 Embeddings = Mapping[str, np.ndarray]

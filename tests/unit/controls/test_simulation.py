@@ -272,3 +272,67 @@ def test_same_verdict_counts_pairs_of_draws():
     assert row["same"] == 0.5 and row["supported"] == 0.75 and row["too little data"] == 0.25
     with pytest.raises(ValueError, match="two draws or more"):
         simulation.same_verdict(table.head(1))
+
+
+def test_the_surrogate_is_held_against_its_own_kind():
+    """Oracle: a corpus of the same design lies inside for most numbers; a coin does not."""
+    design = Design()
+    corpus, p = next(iter(simulation.draws(design, 1, 99, n_seeds=3)))
+    odd = dict(zip(MODALITIES, corpus.odd_one_out.T, strict=True)) | {"any": corpus.conflict}
+    how = dict(n_draws=20, seed=1)
+    check = simulation.surrogate_check(design, p, corpus.y, odd, **how).set_index("number")
+    assert check["inside"].mean() > 0.6
+    assert (check["role"] == "set").sum() == 6
+    text = ((p["text"] > 0.5) == corpus.y).mean()
+    assert check.loc["accuracy, text", "rendered"] == pytest.approx(text)
+    coin = {name: np.random.default_rng(0).random(rows.shape) for name, rows in p.items()}
+    other = simulation.surrogate_check(design, coin, corpus.y, odd, **how).set_index("number")
+    assert not other.loc["accuracy, text+audio+video", "inside"]
+
+
+def test_factors_are_crossed_and_averaged():
+    """Oracle: counting, and pandas' mean over the other factors."""
+    how = dict(n_draws=2, seed=3, n_seeds=2)
+    table = simulation.crossed(Design(n_recordings=6), (0.8, 1.0), (0.1, 0.3), **how)
+    assert len(table) == 16 * len(simulation.KEPT)
+    lines = simulation.main_effects(table).set_index(["factor", "level", "score"])["mean"]
+    odd = table[(table["odd one out"] == "weak") & (table["score"] == "opposition")]
+    assert lines["odd one out", "weak", "opposition"] == pytest.approx(odd["mean"].mean())
+    levels = lines.loc["others"].index.get_level_values("level").unique().tolist()
+    assert levels == ["weak", "strong"]
+    assert len(lines) == 4 * 2 * len(simulation.KEPT)
+
+
+def test_the_size_that_is_needed_is_the_first_from_which_on_all_have_power():
+    """Oracle: by hand."""
+    table = pd.DataFrame({"score": "a", "recordings": [8, 16, 32], "power": [0.9, 0.5, 0.85]})
+    assert simulation.recordings_needed(table, "a").startswith("32 recordings (80% power")
+    assert simulation.recordings_needed(table.head(2), "a") == "more than 16 recordings"
+    assert simulation.recordings_needed(table.head(1), "a").startswith("8 ")
+    found = simulation.sample_sizes(
+        Design(), [6, 8], ["opposition"], n_draws=2, seed=1, n_boot=50, n_seeds=2
+    )
+    assert found["recordings"].tolist() == [6, 8] and found["power"].notna().all()
+
+
+def test_alarms_are_intervals_that_leave_out_chance():
+    """Oracle: by hand: of three intervals one lies above chance, of two differences none."""
+    null = pd.DataFrame(
+        {"score": ["a", "a", "a", "a", "a - b", "a - b"], "auroc": 0.5,
+         "ci_low": [0.6, 0.4, 0.3, np.nan, -0.1, -0.2],
+         "ci_high": [0.7, 0.6, 0.6, np.nan, 0.1, 0.1]}
+    )  # fmt: skip
+    found = simulation.false_alarms(null).set_index("score")
+    assert found["n_draws"].to_dict() == {"a": 3, "a - b": 2}
+    assert found["false alarms"].to_dict() == pytest.approx({"a": 1 / 3, "a - b": 0})
+
+
+def test_stability_sets_the_rendered_verdict_beside_the_draws():
+    design = Design(n_recordings=8)
+    corpus, p = next(iter(simulation.draws(design, 1, 5, n_seeds=2)))
+    how = dict(n_boot=50, seed=5)
+    here = corpus.y, corpus.recording, corpus.conflict
+    table = simulation.stability(design, p, *here, n_draws=2, **how).set_index("rule")
+    own = simulation.verdicts(p, *here, **how).set_index("rule")["verdict"]
+    assert table["rendered"].to_dict() == own.to_dict()
+    assert (table["n_draws"] == 2).all() and table["same"].isin([0, 1]).all()

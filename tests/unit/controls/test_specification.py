@@ -165,3 +165,24 @@ def test_reference_asks_for_every_recording():
     _, data = specification.specifications({"x": made(seeds=(42,))})
     with pytest.raises(ValueError, match="no recording for 60 of 60 clips"):
         specification.reference(data, {})
+
+
+def test_choices_are_averaged_over_all_others():
+    """Oracle: pandas' mean of the share that holds."""
+    table, data = specification.specifications({"one": made(), "two": made(seed=4)})
+    found = specification.curve(data)
+    means = specification.by_choice(table, found).set_index(["choice", "value"])
+    share = pd.Series((found > 0).sum(axis=1) / np.isfinite(found).sum(axis=1))
+    expected = share.groupby(table["training"]).mean()
+    assert means.loc["training", "holds"].to_dict() == pytest.approx(expected.to_dict())
+    assert means.loc[("training", "one"), "range"] == pytest.approx(np.ptp(expected))
+    assert means.loc["clips", "range"].item() == 0
+
+
+def test_saved_runs_start_with_chapter_03():
+    own, val, varied = made(), made(n=20, split="val"), made(seed=2)
+    varied = pd.concat([varied.assign(choice=c) for c in (specification.START, "max pooling")])
+    runs = specification.saved_runs(own, val, varied)
+    assert list(runs) == [specification.START, "max pooling"]
+    assert len(runs[specification.START]) == len(own) + len(val)
+    assert list(specification.saved_runs(own.assign(source="given"))) == [specification.START]

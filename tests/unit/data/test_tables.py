@@ -63,6 +63,12 @@ def test_unknown_quadrant_is_refused():
         tables.check(frame, "entropy")
 
 
+def test_a_table_that_only_some_runs_make_may_be_missing(tmp_path, predictions):
+    assert tables.read_if_made(tmp_path, "predictions") is None
+    tables.write(predictions, tmp_path, "predictions")
+    assert len(tables.read_if_made(tmp_path, "predictions")) == len(predictions)
+
+
 def test_missing_table_says_which_chapter_tables_there_are(tmp_path, predictions):
     tables.write(predictions, tmp_path, "predictions")
     with pytest.raises(FileNotFoundError, match=r"no table 'gates'.*tables there: predictions"):

@@ -194,3 +194,90 @@ def test_auroc_is_scikit_learns(rows):
     np.testing.assert_allclose(
         conflict.auroc(planted, np.c_[score, -score]), [expected, 1 - expected]
     )
+
+
+# ------------------------------------------------------------------ tables
+
+
+def test_auroc_table_is_scikit_learns_on_the_clips_that_are_asked_for():
+    rng = np.random.default_rng(5)
+    found = {"a": rng.random(60), "b": rng.random(60)}
+    yes, no = np.arange(60) < 20, np.arange(60) >= 30
+    groups = np.repeat(np.arange(12), 5)
+    for n_boot in (0, 50):
+        table = conflict.auroc_table(yes, no, found, [("a", "b")], groups=groups, n_boot=n_boot)
+        expected = [roc_auc_score(yes[yes | no], one[yes | no]) for one in found.values()]
+        assert table["score"].tolist() == ["a", "b", "a - b"]
+        np.testing.assert_allclose(table["auroc"], [*expected, expected[0] - expected[1]])
+        assert table["ci_low"].isna().all() == (n_boot == 0)
+        assert (table["n conflict"] == 20).all() and (table["n other"] == 30).all()
+
+
+def predictions(n=60):
+    p = {name: rows[:, :n] for name, rows in models(n).items()}
+    y = np.random.default_rng(8).integers(0, 2, n)
+    return p, pd.concat(
+        pd.DataFrame({"clip_id": [f"c{i:02d}" for i in range(n)], "inputs": k, "seed": s, "y": y,
+                      "p": rows[s]})
+        for k, rows in p.items()
+        for s in range(5)
+    )  # fmt: skip
+
+
+def test_cases_of_models_find_errors_and_what_was_planted():
+    """Oracle: the same from arrays. The placebo has the modality's own trainings on both sides."""
+    p, table = predictions()
+    kind = np.resize(["conflict", "congruent", "no_cue"], 60)
+    truth = pd.DataFrame({"clip_id": table["clip_id"].unique(), "kind": kind})
+    truth["contradicting"] = np.where(kind == "conflict", np.resize(MODALITIES, 60), None)
+    clips, cases = conflict.cases_of_models(table, truth.sample(frac=1, random_state=0))
+    assert len(cases) == 8 and clips[0] == "c00"
+    planted, wrong = cases[:2]
+    assert planted.name == wrong.name == "text against the others"
+    np.testing.assert_array_equal(planted.found, truth["contradicting"] == "text")
+    np.testing.assert_array_equal(planted.keep, planted.found | (kind != "conflict"))
+    y = table.drop_duplicates("clip_id")["y"].to_numpy()
+    np.testing.assert_array_equal(wrong.found, (p[FULL].mean(axis=0) > 0.5) != (y == 1))
+    assert wrong.keep.all()
+    halves = p["text"][:2].mean(axis=0), p["text"][2:].mean(axis=0)
+    np.testing.assert_allclose(
+        wrong.scores["placebo: same modality retrained"], conflict.conflict_score(*halves)
+    )
+    assert len(conflict.cases_of_models(table)[1]) == 4
+
+
+def test_cases_of_people_halve_the_votes_of_one_channel():
+    rng = np.random.default_rng(0)
+    votes = pd.DataFrame(rng.multinomial(9, np.full(6, 1 / 6), 91), columns=list("ADFHNS"))
+    votes["clip_id"] = np.repeat([f"c{i:02d}" for i in range(31)], 3)[:91]
+    votes["modality"] = np.resize(["audio", "video", "audio+video"], 91)
+    clips, (case,) = conflict.cases_of_people(votes.assign(status="ok"), seed=3)
+    assert len(clips) == 30, "a clip without all three channels is left out"
+    share = [
+        (part[list("ADFHNS")] + 0.5).div(9 + 3).to_numpy()
+        for _, part in votes[votes["clip_id"].isin(clips)].groupby("modality")
+    ]
+    np.testing.assert_allclose(
+        case.scores["opposition"], conflict.conflict_score(share[0], share[2])
+    )
+    both = votes[(votes["modality"] == "audio+video") & votes["clip_id"].isin(clips)]
+    np.testing.assert_array_equal(case.found, both[list("ADFHNS")].max(axis=1) <= 4)
+    again = conflict.cases_of_people(votes.assign(status="ok"), seed=3)[1][0].scores
+    np.testing.assert_array_equal(
+        again["placebo: two halves of face"], case.scores["placebo: two halves of face"]
+    )
+
+
+def test_tables_of_cases_count_opposed_clips_and_rank_those_to_find():
+    _, table = predictions()
+    _, cases = conflict.cases_of_models(table)
+    groups = np.repeat(np.arange(12), 5)
+    often = conflict.opposed(cases, groups).set_index(["case", "score"])
+    score = cases[0].scores["opposition"]
+    assert often.loc[("text against the others", "opposition"), "opposed"] == (score > 0).mean()
+    assert len(often) == 8 and "uncertainty" not in often.index.get_level_values("score")
+    found = conflict.ranking(cases[:1], groups, n_boot=50).set_index("score")["auroc"]
+    assert found["opposition"] == pytest.approx(roc_auc_score(cases[0].found, score))
+    assert found["both - uncertainty"] <= found["both"] and "alone" not in found
+    gap = found["opposition"] - found["placebo: same modality retrained"]
+    assert found["opposition - placebo: same modality retrained"] == pytest.approx(gap)

@@ -127,3 +127,13 @@ def test_intervals_labels_and_blanks_for_reading():
     assert told["v"].str.replace(style.NO_BREAK, " ").tolist() == ["0.25 [0.10, 0.50]", ""]
     assert style.blank(table[["t"]])["t"].tolist() == ["0.5", ""]
     assert style.labelled(table.head(1), "{a}, {t}")["label"].tolist() == ["x, 0.5"]
+
+
+def test_an_estimate_in_words_says_why_it_has_no_interval():
+    row = {"auroc": 0.8123, "ci_low": 0.7, "ci_high": 0.9, "reason": ""}
+    assert style.estimate_text(row, "auroc") == "0.81 [0.70, 0.90]"
+    few = row | {"ci_low": np.nan, "reason": "too few recordings (n=4)"}
+    assert style.estimate_text(few, "auroc", 3) == "0.812 (too few recordings (n=4))"
+    words = ("a loss", "no gain is shown", "a gain")
+    for low, high, said in ((-2, -1, 0), (-1, 1, 1), (1, 2, 2), (np.nan, np.nan, 1)):
+        assert style.by_side({"ci_low": low, "ci_high": high}, *words) == words[said]
