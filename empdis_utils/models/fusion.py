@@ -30,7 +30,7 @@ from empdis_utils.data.workers import parallel
 
 __all__ = [
     "RECIPES", "SEEDS", "Fitted", "FusionOutput", "GatedAttentionFusion", "Prediction", "ablate",
-    "all_subsets", "baselines", "crossfit", "fit", "predict", "release", "shapley",
+    "all_subsets", "baselines", "crossfit", "fit", "predict", "release",
 ]  # fmt: skip
 
 SEEDS = (42, 43, 44, 45, 46)
