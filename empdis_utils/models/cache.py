@@ -164,7 +164,7 @@ def cache_trunks(
         The disk is full, or the limit too small.
     MemoryError
         Names the encoder and what to do.
-    per_clip.ClusterError
+    ClusterError
         A Dask cluster that cannot do the work, or does not see the files.
     """
     modalities = {encoders.ENCODERS[name].modality for name in loaded}

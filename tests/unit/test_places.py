@@ -86,7 +86,7 @@ def test_clips_go_beside_the_corpus_if_they_can(monkeypatch, tmp_path):
 
 def test_no_other_module_or_notebook_looks_up_a_place():
     lookup = re.compile(rf"environ[^\n]*({'|'.join(VARIABLES)})\b|os_cache|user_cache")
-    code = [*places.ROOT.glob("empdis_utils/*.py"), *places.ROOT.glob("notebooks/*.ipynb")]
+    code = [*places.ROOT.glob("empdis_utils/**/*.py"), *places.ROOT.glob("notebooks/*.ipynb")]
     assert len(code) > 40
     found = {p.name for p in code if lookup.search(p.read_text(encoding="utf-8"))}
     assert found - {"places.py"} == set()

@@ -147,7 +147,7 @@ def test_an_entry_that_another_run_removed_is_named(tmp_path):
 def test_a_killed_write_leaves_no_entry(tmp_path):
     """SIGKILL in the middle of writing, in a process of its own."""
     code = (
-        "import os, signal, sys, torch; from empdis_utils import disk_cache\n"
+        "import os, signal, sys, torch; from empdis_utils.data import disk_cache\n"
         "real = disk_cache.save_file\n"
         "def half(tensors, path, metadata):\n"
         "    real(tensors, path, metadata); os.truncate(path, 50)\n"

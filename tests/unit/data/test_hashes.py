@@ -63,6 +63,7 @@ def test_an_edit_while_a_run_goes_on_does_not_count(tmp_path):
     for name, text in (
         ("__init__", ""),
         ("source", Path(hashes.__file__).read_text()),
+        ("places", Path(hashes.__file__).parents[1].joinpath("places.py").read_text()),
         ("one", "X = 1"),
     ):
         (tmp_path / "empdis_utils" / f"{name}.py").write_text(text)

@@ -97,7 +97,7 @@ def test_a_folder_that_make_cannot_write_down_is_refused(tmp_path, name):
 
 def test_the_second_command_waits_and_says_for_whom(tmp_path):
     code = (
-        "import sys, time, pathlib\nfrom empdis_utils import flow\n"
+        "import sys, time, pathlib\nfrom empdis_utils.press import flow\n"
         f"sys.argv[1:] = [sys.argv[2]]\nruns = pathlib.Path({str(tmp_path)!r})\n"
         "with flow.locked(runs, 'mosi'):\n    print('in', time.time(), flush=True)\n"
         "    time.sleep(2)\n    print('out', time.time(), flush=True)\n"
