@@ -18,7 +18,7 @@ import hashlib
 import io
 import sys
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 from urllib.parse import quote
@@ -112,6 +112,19 @@ CATALOGUE = {
             "tabulatedVotes.csv": (
                 "processedResults/tabulatedVotes.csv",
                 "774d9d759cb5caf2542758a39eca8c0f1d2777f9987ff5d5adf8066d192f377b",
+            ),
+        },
+    },
+    "mustardpp": {
+        "repository": "cfiltnlp/MUStARD_Plus_Plus",
+        "commit": "723267b3543ee51a3c0d628d6e45172d8261d875",
+        "licence": "none stated in the repository",
+        "real": "1,202 lines of television comedy with sarcasm, explicit and implicit emotion, "
+        "speaker and show; no media",
+        "files": {
+            "mustard++_text.csv": (
+                "mustard++_text.csv",
+                "b134fa60bc4d0d7ba4c08953402dd298731670b9337f8bb2bad693e1890f6e4e",
             ),
         },
     },
@@ -223,6 +236,8 @@ class Corpus:
         Probabilities that came with the corpus, source ``given`` (see `read_predictions`).
     clips : DataFrame or None
         What became of media that were fetched (see `clips_table`); None where none were.
+    about : DataFrame or None
+        What the publisher says of each clip beyond the manifest: clip_id and one column per fact.
     notes : tuple of str
         What reading changed, one sentence each: blanks around names.
     """
@@ -238,6 +253,7 @@ class Corpus:
     predictions: pd.DataFrame | None = None
     clips: pd.DataFrame | None = None
     notes: tuple = ()
+    about: pd.DataFrame | None = None
 
     def media(self, column):
         """Full paths of ``audio_path`` or ``video_path``: Series of Path or None by clip_id."""
@@ -842,6 +858,173 @@ def load_cremad():
     return Corpus("cremad", manifest, votes=votes.astype({"status": "str"}), files=files)
 
 
+def load_mustardpp():
+    """MUStARD++: 1,202 lines of television comedy, half of them sarcastic.
+
+    Returns
+    -------
+    Corpus
+        ``manifest``: one row per judged line (the lines before it are left out). ``clip_id`` is its
+        KEY, ``dialog_id`` show and speaker, ``label`` sarcastic or sincere, ``y`` 1 or 0, ``split``
+        ``all`` (none is published). ``about``: show, speaker, explicit and implicit (emotions),
+        sarcasm_type, valence, arousal.
+
+    Raises
+    ------
+    CorpusError
+        Missing files, or every bad row of them.
+    """
+    path = paths("mustardpp")["mustard++_text.csv"]
+    facts = {"SHOW": "show", "SPEAKER": "speaker", "Explicit_Emotion": "explicit"}
+    facts |= {"Implicit_Emotion": "implicit", "Sarcasm_Type": "sarcasm_type"}
+    facts |= {"Valence": "valence", "Arousal": "arousal"}
+    frames, files = _tables({path: ["KEY", "SENTENCE", "Sarcasm", *facts]})
+    problems = _repeated(frames, "KEY", "the file")
+    rows = frames[path]
+    problems += _check(rows, _columns(Sarcasm=_one_of(("0", "1", ""))), path)
+    rows = rows[rows["Sarcasm"] != ""]
+    rating = pa.Check.str_matches(r"^[1-9]$", error="a rating, 1 to 9")
+    checks = {name: rating if name in ("Valence", "Arousal") else _filled for name in facts}
+    problems += _check(rows, _columns(SENTENCE=_filled, **checks), path)
+    _refuse(problems)
+    y = rows["Sarcasm"].astype(int)
+    manifest = _manifest(
+        clip_id=rows["KEY"],
+        dialog_id=rows["SHOW"] + " " + rows["SPEAKER"],
+        transcript=rows["SENTENCE"],
+        label=y.map({0: "sincere", 1: "sarcastic"}),
+        y=y,
+        split="all",
+    )
+    about = rows[list(facts)].rename(columns=facts).astype({"valence": int, "arousal": int})
+    about.insert(0, "clip_id", rows["KEY"])
+    return Corpus("mustardpp", manifest, files=files, about=about.reset_index(drop=True))
+
+
+# Judgments per channel from elsewhere
+
+ABOUT_VOTES = ("clip_id", "dialog_id", "channel", "label", "transcript")
+SIMS = {"label_T": "text", "label_A": "audio", "label_V": "video", "label": "text+audio+video"}
+SIGNS = ("negative", "neutral", "positive")
+
+
+def _whole_clips(name, rows, votes, answers, files):
+    """A Corpus of `rows` (one per clip) and its votes."""
+    label = rows["label"] if "label" in rows else pd.Series("not stated", index=rows.index)
+    manifest = _manifest(
+        clip_id=rows["clip_id"],
+        dialog_id=rows["dialog_id"],
+        transcript=rows["transcript"] if "transcript" in rows else "",
+        label=label,
+        y=pd.factorize(label, sort=True)[0],
+        split="all",
+    )
+    votes = votes.assign(n=votes[answers].sum(axis=1))
+    empty = votes["n"] == 0
+    votes["status"] = np.where(empty, "no_votes", "ok")
+    votes["reason"] = np.where(empty, "nobody judged this clip", "")
+    order = ["clip_id", "modality", *answers, "n", "status", "reason"]
+    return Corpus(name, manifest, votes=votes[order].reset_index(drop=True), files=files)
+
+
+def read_votes(path):
+    """Read and check votes of people who got one channel of a clip, or all of it.
+
+    Parameters
+    ----------
+    path : str or Path
+        A UTF-8 CSV, one row per clip and channel: ``clip_id``, ``dialog_id`` (recording or
+        speaker), ``channel`` (names of your own; ``audio+video`` for both), and one column for each
+        answer, with the number of people who gave it. Optional: ``label``, ``transcript``.
+
+    Returns
+    -------
+    Corpus
+        ``votes`` as of `load_cremad`.
+
+    Raises
+    ------
+    CorpusError
+        Lists every bad value: file, line, column, what was expected.
+    """
+    path = Path(path)
+    frames, files = _tables({path: ["clip_id", "dialog_id", "channel"]})
+    (frame,) = frames.values()
+    answers = [name for name in frame if name not in ABOUT_VOTES]
+    reserved = [name for name in answers if name in ("modality", "n", "status", "reason")]
+    if len(answers) < 2 or reserved:
+        expected = "a column of counts for each of two answers or more"
+        expected += "; not called modality, n, status or reason" if reserved else ""
+        _refuse([Problem(str(path), 1, "(any)", expected, ", ".join(reserved or answers))])
+    frame, problems, notes = _named(frame, path)
+    filled = [name for name in ("clip_id", "dialog_id", "channel", "label") if name in frame]
+    checks = dict.fromkeys(filled, _filled) | dict.fromkeys(answers, _count)
+    problems += _check(frame, _columns(**checks), path)
+    key = frame["clip_id"] + ", " + frame["channel"]
+    problems += _bad(key.duplicated(), frame, path, "channel", "a clip and channel once", key)
+    for column in [name for name in ("dialog_id", "label", "transcript") if name in frame]:
+        first = frame.groupby("clip_id")[column].transform("first")
+        expected = "the same in every row of a clip"
+        problems += _bad(first != frame[column], frame, path, column, expected)
+    _refuse(problems)
+    frame = frame.astype(dict.fromkeys(answers, "int64")).rename(columns={"channel": "modality"})
+    rows = frame.drop_duplicates("clip_id")
+    corpus = _whole_clips(path.stem, rows, frame, answers, files)
+    return replace(corpus, notes=tuple(notes))
+
+
+def read_channel_labels(path):
+    """Read and check one rating per channel, in the columns of CH-SIMS' ``label.csv``.
+
+    Parameters
+    ----------
+    path : str or Path
+        A UTF-8 CSV with ``video_id``, ``clip_id``, ``text``, ``label`` (the whole clip), ``label_T``,
+        ``label_A``, ``label_V`` (text, sound, picture alone), each -1 to 1. Other columns are left
+        out.
+
+    Returns
+    -------
+    Corpus
+        ``votes``: one vote per clip and channel, negative (below 0), neutral or positive.
+        ``about``: clip_id and the ratings as they are. ``clip_id`` is ``video_id/clip_id``,
+        ``dialog_id`` the video, ``label`` the sign of the whole clip.
+
+    Raises
+    ------
+    CorpusError
+        Lists every bad value, among them ratings outside -1 to 1.
+
+    Notes
+    -----
+    The names are those of CH-SIMS (Yu et al. 2020, doi:10.18653/v1/2020.acl-main.343).
+    """
+    path = Path(path)
+    frames, files = _tables({path: ["video_id", "clip_id", "text", *SIMS]})
+    (frame,) = frames.values()
+    inside = pa.Check(
+        lambda s: pd.to_numeric(s, errors="coerce").between(-1, 1), error="a rating, -1 to 1"
+    )
+    checks = {"video_id": _filled, "clip_id": _filled} | dict.fromkeys(SIMS, inside)
+    problems = _check(frame, _columns(**checks), path)
+    name = frame["video_id"].map(plain) + "/" + frame["clip_id"].map(plain)
+    problems += _bad(name.duplicated(), frame, path, "clip_id", "a clip of a video once", name)
+    _refuse(problems)
+    ratings = frame[list(SIMS)].astype(float)
+    parts = []
+    for column, channel in SIMS.items():
+        sign = np.sign(ratings[column]).astype(int)
+        counts = {answer: (sign == k - 1).astype("int64") for k, answer in enumerate(SIGNS)}
+        parts.append(pd.DataFrame({"clip_id": name, "modality": channel, **counts}))
+    whole = np.sign(ratings["label"]).astype(int).map(dict(zip((-1, 0, 1), SIGNS, strict=True)))
+    rows = pd.DataFrame(
+        {"clip_id": name, "dialog_id": frame["video_id"].map(plain), "label": whole}
+    ).assign(transcript=frame["text"])
+    about = ratings.rename(columns=SIMS).assign(clip_id=name).reset_index(drop=True)
+    corpus = _whole_clips(path.stem, rows, pd.concat(parts), list(SIGNS), files)
+    return replace(corpus, about=about)
+
+
 def _escape(root, value):
     """What is wrong with a manifest path, or None when it stays inside `root`."""
     posix, windows = PurePosixPath(value), PureWindowsPath(value)
@@ -1130,10 +1313,16 @@ def load_fixture(root=FIXTURE):
     )
 
 
+#: What stands before the path of a CSV that is no manifest, and what reads it.
+READERS = {"predictions": read_predictions, "votes": read_votes, "ratings": read_channel_labels}
+
+
 def load(name):
     """Load a corpus by name, or your own from the path of its manifest (``….csv``).
 
-    ``predictions:….csv`` reads probabilities of models from elsewhere (`read_predictions`).
+    ``predictions:….csv`` reads probabilities of models from elsewhere (`read_predictions`),
+    ``votes:….csv`` judgments per channel (`read_votes`), ``ratings:….csv`` one rating per channel
+    in the columns of CH-SIMS (`read_channel_labels`).
 
     Raises
     ------
@@ -1144,12 +1333,14 @@ def load(name):
         "empspeech": load_empspeech,
         "mosi": load_mosi,
         "cremad": load_cremad,
+        "mustardpp": load_mustardpp,
         "fixture": load_fixture,
     }
     if str(name) in loaders:
         return loaders[str(name)]()
-    if str(name).startswith("predictions:"):
-        return read_predictions(str(name).removeprefix("predictions:"))
+    kind, colon, path = str(name).partition(":")
+    if colon and kind in READERS:
+        return READERS[kind](path)
     path = Path(name)
     if path.suffix.lower() != ".csv":
         known = ", ".join(loaders)

@@ -167,7 +167,7 @@ def corpus_files(corpus):
     Parameters
     ----------
     corpus : str
-        A corpus's name, the path of a manifest, or ``predictions:`` and the path of a CSV.
+        A corpus's name, the path of a manifest, or one of `corpora.READERS`, a colon and a path.
     """
     from empdis_utils.data import corpora
 
@@ -182,8 +182,9 @@ def corpus_files(corpus):
         if clips and (clips / "clips.csv").is_file():
             found |= {f"clips/{p.relative_to(clips)}": p for p in files_in(clips)}
         return found
-    if corpus.startswith("predictions:"):
-        path = Path(corpus.removeprefix("predictions:"))
+    kind, colon, path = corpus.partition(":")
+    if colon and kind in corpora.READERS:
+        path = Path(path)
         return {path.name: path}
     path = Path(corpus)
     media = media_of(path)

@@ -532,7 +532,7 @@ def test_paths_that_leave_the_folder_are_all_refused(tmp_path):
 
 
 def test_load_names_what_it_knows(tmp_path):
-    with pytest.raises(CorpusError, match="known are empspeech, mosi, cremad, fixture"):
+    with pytest.raises(CorpusError, match="known are empspeech, mosi, cremad, mustardpp, fixture"):
         corpora.load("mosy")
     with pytest.raises(CorpusError, match="nowhere.csv: cannot be read"):
         corpora.load(tmp_path / "nowhere.csv")
