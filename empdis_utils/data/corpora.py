@@ -979,9 +979,9 @@ def read_channel_labels(path):
     Parameters
     ----------
     path : str or Path
-        A UTF-8 CSV with ``video_id``, ``clip_id``, ``text``, ``label`` (the whole clip), ``label_T``,
-        ``label_A``, ``label_V`` (text, sound, picture alone), each -1 to 1. Other columns are left
-        out.
+        A UTF-8 CSV with ``video_id``, ``clip_id``, ``text``, ``label`` (the whole clip),
+        ``label_T``, ``label_A``, ``label_V`` (text, sound, picture alone), each -1 to 1. Other
+        columns are left out.
 
     Returns
     -------

@@ -136,6 +136,28 @@ def coefficients(
     return pd.concat(rows, ignore_index=True)[COLUMNS]
 
 
+def beside_mixture(found, weight, names=("first", "second")) -> pd.DataFrame:
+    """Coefficients per unit beside those of people who each follow one channel.
+
+    Parameters
+    ----------
+    found : DataFrame
+        From `coefficients`.
+    weight : float
+        Share that follows the first channel (`winning.channel_weight`).
+    names : (str, str)
+
+    Returns
+    -------
+    DataFrame
+        model, term, estimate, ci_low, ci_high, n, mixture (w (1 - w), w, 1 - w).
+    """
+    unit = found.loc[found["per"] == "unit", COLUMNS[:2] + COLUMNS[3:7]]
+    mixture = {"incongruence": weight * (1 - weight)}
+    mixture |= {f"{names[0]} division": weight, f"{names[1]} division": 1 - weight}
+    return unit.assign(mixture=unit["term"].map(mixture)).reset_index(drop=True)
+
+
 def clustered(table, clusters) -> pd.DataFrame:
     """Least squares on standardised predictors, with errors clustered in several ways.
 
@@ -156,14 +178,17 @@ def clustered(table, clusters) -> pd.DataFrame:
     `statsmodels.OLS` with ``cov_type="cluster"``.
     """
     good = table.notna().all(axis=1).to_numpy()
+    if good.sum() < 10:
+        clusters = {}  # nothing to fit: an empty table
     x = table.loc[good].drop(columns="division")
     x = (x - x.mean()) / x.std(ddof=0)
-    model = sm.OLS(table.loc[good, "division"].to_numpy(), sm.add_constant(x.to_numpy()))
-    rows = []
+    y, rows = table.loc[good, "division"].to_numpy(), []
     for name, groups in clusters.items():
         groups = np.asarray(groups).reshape(len(table), -1)[good]
         codes = np.column_stack([pd.factorize(column)[0] for column in groups.T]).squeeze()
-        fit = model.fit(cov_type="cluster", cov_kwds={"groups": codes})
+        fit = sm.OLS(y, sm.add_constant(x.to_numpy())).fit(
+            cov_type="cluster", cov_kwds={"groups": codes}
+        )
         smallest = int(np.min(codes.max(axis=0) + 1))
         for j, term in enumerate(x.columns, 1):
             row = (name, smallest, term, fit.params[j], *fit.conf_int()[j], fit.pvalues[j])
@@ -207,8 +232,10 @@ def held_out(table, groups, *, n_folds=5, n_boot=2000, seed=42) -> pd.DataFrame:
             max_iter=80, learning_rate=0.08, max_leaf_nodes=8, random_state=seed
         ),
     }  # fmt: skip
-    folds = GroupKFold(min(n_folds, len(np.unique(codes))), shuffle=True, random_state=seed)
-    rows = []
+    n_folds, rows = min(n_folds, len(np.unique(codes))), []
+    if n_folds < 2 or len(y) < 10:
+        kinds = {}  # nothing to fit: an empty table
+    folds = GroupKFold(max(n_folds, 2), shuffle=True, random_state=seed)
     for kind, model in kinds.items():
         wrong = {}
         for name, columns in sets.items():

@@ -193,6 +193,46 @@ def split_half(first, second, *, n_splits: int = 10, seed: int = 42) -> pd.DataF
     return table.where(np.tile(enough[:, None], table.shape[1]))
 
 
+def rates(first, second, names=("first", "second"), *, groups=None, n_splits=10, **how):
+    """How far apart the channels are on average, beside the same channel split in two.
+
+    Parameters
+    ----------
+    first, second : DataFrame [n, k]
+    names : (str, str)
+        Of the channels.
+    groups, **how
+        As for `inference.intervals`; `n_splits` and seed as for `split_half`.
+
+    Returns
+    -------
+    DataFrame
+        number (majority, plain, unbiased), compared, estimate, ci_low, ci_high, n, n_recordings,
+        status, reason. Compared: all votes, ``half against half`` of the two channels, two halves
+        of one channel (the null), and the excess of the second over the larger null.
+    """
+    full = incongruence(first, second).assign(majority=majority_differs(first, second))
+    halves = split_half(first, second, n_splits=n_splits, seed=how.get("seed", 42))
+    one, two = names
+    called = {"channels": f"{one} against {two}, half the votes of each"}
+    called |= {"first": f"two halves of {one}", "second": f"two halves of {two}"}
+    rows = []
+    for number in ("majority", "plain", "unbiased"):
+        parts = {f"{one} against {two}": full[number]}
+        parts |= {name: halves[number, key] for key, name in called.items()}
+        null = max(
+            ("first", "second"), key=lambda key: np.nanmean([-1, halves[number, key].mean()])
+        )
+        excess = f"half against half, minus {called[null]}"
+        parts[excess] = halves[number, "channels"] - halves[number, null]
+        for name, values in parts.items():
+            good = np.isfinite(values.to_numpy())
+            at = None if groups is None else np.asarray(groups)[good]
+            found = inference.interval(values.to_numpy()[good], groups=at, **how)
+            rows.append({"number": number, "compared": name, **found._asdict()})
+    return pd.DataFrame(rows)
+
+
 # --------------------------------------------------------------------------- one clip at a time
 
 
@@ -237,6 +277,35 @@ def clip_tests(first, second) -> pd.DataFrame:
             seen = ((one / n - two / m) ** 2).sum()
             p[i] = min(1.0, weight[distance >= seen - 1e-9].sum())
     return pd.DataFrame({"p": p, "q": inference.bh(p)}, index=getattr(first, "index", None))
+
+
+def discoveries(tests, latent=None, level=0.05) -> pd.DataFrame:
+    """How many clips differ, by their tests and by the model of two classes.
+
+    Parameters
+    ----------
+    tests : dict of str to DataFrame
+        What was compared -> `clip_tests`.
+    latent : inference.Interval, optional
+        `same_or_different`.
+    level : float
+
+    Returns
+    -------
+    DataFrame
+        compared, n, p_below and q_below (shares of clips), found (clips with q at most `level`),
+        estimate, ci_low, ci_high (share by the model, in a row of its own).
+    """
+    rows = []
+    for name, table in tests.items():
+        p, q = table["p"].dropna(), table["q"].dropna()
+        shares_of = {"p_below": (p <= level).mean(), "q_below": (q <= level).mean()}
+        rows.append({"compared": name, "n": len(p), **shares_of, "found": int((q <= level).sum())})
+    if latent is not None:
+        rows.append({"compared": "class different, by the model", **latent._asdict()})
+    columns = ["compared", "estimate", "ci_low", "ci_high", "n", "p_below", "q_below", "found"]
+    table = pd.DataFrame(rows).reindex(columns=columns)
+    return table.astype({name: float for name in columns[1:4]} | {"found": "Int64"})
 
 
 def _dirichlet(votes, log_alpha):

@@ -159,7 +159,7 @@ def winner_model(first, second, whole, labels, groups) -> pd.DataFrame:
         return pd.DataFrame([{"model": "multinomial", "wins": "", "term": "", **about, **few}])
     clear = [1 - division(v)[at] for v in (first, second)]
     design = pd.DataFrame({"first is clear": clear[0], "second is clear": clear[1]}).fillna(0)
-    design = (design - design.mean()) / design.std()
+    design = ((design - design.mean()) / design.std()).dropna(axis=1)  # one vote: all are clear
     marks = pd.get_dummies(pd.Series(np.asarray(labels)[at]), drop_first=True, dtype=float)
     design = sm.add_constant(pd.concat([design, marks], axis=1))
     who = np.tile([0, 1, 2], len(votes))
