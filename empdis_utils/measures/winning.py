@@ -101,13 +101,15 @@ def _conflicting_votes(first, second, whole):
     return at, np.column_stack([r[at].sum(axis=1) - won.sum(axis=1), won]).astype(int)
 
 
-def wins(first, second, whole, *, by=None, groups=None, n_boot=2000, seed=42) -> pd.DataFrame:
+def wins(
+    first, second, whole, names=("first", "second"), *, by=None, groups=None, n_boot=2000, seed=42
+) -> pd.DataFrame:
     """Where the majorities of two channels differ: whose answer do the votes on both repeat?
 
     Returns
     -------
     DataFrame
-        by, wins (``first``, ``second``, ``neither``), estimate (share of votes), ci_low, ci_high,
+        by, wins (one of `names`, or ``neither``), estimate (share of votes), ci_low, ci_high,
         n (clips), n_votes, n_recordings, status, reason. Ties on a channel are left out.
     """
     at, votes = _conflicting_votes(first, second, whole)
@@ -116,7 +118,7 @@ def wins(first, second, whole, *, by=None, groups=None, n_boot=2000, seed=42) ->
     rows = []
     for name in ["all", *(x for x in np.unique(by) if x != "all")]:
         keep = (by == name) | (name == "all")
-        for column, who in enumerate(("neither", "first", "second")):
+        for column, who in enumerate(("neither", *names)):
             sums = np.column_stack([votes[keep, column], votes[keep].sum(axis=1)])
             found = inference.interval(
                 sums, lambda s: s[..., 0] / s[..., 1], groups=codes[keep], n_boot=n_boot, seed=seed
@@ -126,7 +128,7 @@ def wins(first, second, whole, *, by=None, groups=None, n_boot=2000, seed=42) ->
     return pd.DataFrame(rows)
 
 
-def winner_model(first, second, whole, labels, groups) -> pd.DataFrame:
+def winner_model(first, second, whole, labels, groups, names=("first", "second")) -> pd.DataFrame:
     """A multinomial logit of single votes: neither, the first channel's majority, the second's.
 
     Parameters
@@ -136,11 +138,13 @@ def winner_model(first, second, whole, labels, groups) -> pd.DataFrame:
         What each clip was meant to say, entered as dummies against the first by name.
     groups : array [n]
         Speakers: standard errors are clustered by them.
+    names : (str, str)
+        Of the channels.
 
     Returns
     -------
     DataFrame
-        model, wins (against neither; ``second against first``), term, estimate (log-odds for one
+        model, wins (against neither; second against first), term, estimate (log-odds for one
         standard deviation of clarity), ci_low, ci_high, p, n_votes, n_recordings, status, reason.
         `model` is ``multinomial`` or ``speaker intercepts``; the row ``spread of speakers`` is the
         standard deviation of these, in log-odds.
@@ -158,7 +162,7 @@ def winner_model(first, second, whole, labels, groups) -> pd.DataFrame:
         few = {"status": "too_few", "reason": f"too few (n={about['n_votes']} votes)"}
         return pd.DataFrame([{"model": "multinomial", "wins": "", "term": "", **about, **few}])
     clear = [1 - division(v)[at] for v in (first, second)]
-    design = pd.DataFrame({"first is clear": clear[0], "second is clear": clear[1]}).fillna(0)
+    design = pd.DataFrame({f"{n} is clear": c for n, c in zip(names, clear, strict=True)}).fillna(0)
     design = ((design - design.mean()) / design.std()).dropna(axis=1)  # one vote: all are clear
     marks = pd.get_dummies(pd.Series(np.asarray(labels)[at]), drop_first=True, dtype=float)
     design = sm.add_constant(pd.concat([design, marks], axis=1))
@@ -172,7 +176,7 @@ def winner_model(first, second, whole, labels, groups) -> pd.DataFrame:
     names, rows = list(design.columns), []
     bounds = np.asarray(fit.conf_int()).reshape(2, len(names), 2)
     params, p = np.asarray(fit.params), np.asarray(fit.pvalues)
-    for k, side in enumerate(("first", "second")):
+    for k, side in enumerate(names):
         for j, term in enumerate(names):
             rows.append(("multinomial", side, term, params[j, k], *bounds[k, j], p[j, k]))
     taken = y > 0
@@ -185,7 +189,9 @@ def winner_model(first, second, whole, labels, groups) -> pd.DataFrame:
     for j, term in enumerate(names):
         value = mixed.fe_mean[j]
         ends = (value - half[j], value + half[j])
-        rows.append(("speaker intercepts", "second against first", term, value, *ends, np.nan))
+        rows.append(
+            ("speaker intercepts", f"{names[1]} against {names[0]}", term, value, *ends, np.nan)
+        )
     value, half = mixed.vcp_mean[0], 1.96 * mixed.vcp_sd[0]
     spread = np.exp([value, value - half, value + half])
     rows.append(
