@@ -18,7 +18,7 @@ from sklearn.preprocessing import PolynomialFeatures, SplineTransformer
 from empdis_utils.measures import inference
 from empdis_utils.measures.agreement import split_votes
 from empdis_utils.measures.alignment import codes_of
-from empdis_utils.measures.incongruence import division, incongruence, majority_differs
+from empdis_utils.measures.incongruence import division, incongruence, index_of, majority_differs
 
 COLUMNS = ["model", "term", "per", "estimate", "ci_low", "ci_high", "n"]
 COLUMNS += ["n_recordings", "status", "reason"]
@@ -39,7 +39,7 @@ def predictors(first, second, whole, names=("first", "second")) -> pd.DataFrame:
             **{f"{n} division": division(v) for n, v in zip(names, (first, second), strict=True)},
             "division": division(whole),
         },
-        index=getattr(first, "index", None),
+        index=index_of(first),
     )
 
 

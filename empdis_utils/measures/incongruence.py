@@ -55,6 +55,11 @@ def by_channel(votes: pd.DataFrame, *channels: str) -> list[pd.DataFrame]:
     return [parts.loc[parts["modality"] == c, answers].loc[order] for c in channels]
 
 
+def index_of(table):
+    """The clips of a table; None for an array."""
+    return table.index if isinstance(table, pd.DataFrame) else None
+
+
 def count_arrays(*tables) -> list[np.ndarray]:
     found = [np.asarray(table, float) for table in tables]
     shapes = {table.shape for table in found}
@@ -150,7 +155,7 @@ def incongruence(first, second) -> pd.DataFrame:
             "status": np.where(fewest > 1, "ok", "too_few"),
             "reason": np.where(fewest > 1, "", [f"too few votes (n={k})" for k in fewest]),
         },
-        index=getattr(first, "index", None),
+        index=index_of(first),
     )
 
 
@@ -189,7 +194,7 @@ def split_half(first, second, *, n_splits: int = 10, seed: int = 42) -> pd.DataF
             found |= {k: apart[k].to_numpy() for k in ("plain", "unbiased")}
             for number, values in found.items():
                 total[number, name] = total.get((number, name), 0) + values / n_splits
-    table = pd.DataFrame(total, index=getattr(first, "index", None))
+    table = pd.DataFrame(total, index=index_of(first))
     return table.where(np.tile(enough[:, None], table.shape[1]))
 
 
@@ -276,7 +281,7 @@ def clip_tests(first, second) -> pd.DataFrame:
             distance, weight = _possible(used, int(n))
             seen = ((one / n - two / m) ** 2).sum()
             p[i] = min(1.0, weight[distance >= seen - 1e-9].sum())
-    return pd.DataFrame({"p": p, "q": inference.bh(p)}, index=getattr(first, "index", None))
+    return pd.DataFrame({"p": p, "q": inference.bh(p)}, index=index_of(first))
 
 
 def discoveries(tests, latent=None, level=0.05) -> pd.DataFrame:

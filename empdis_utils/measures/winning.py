@@ -20,6 +20,8 @@ from empdis_utils.measures.incongruence import (
     squared_shares,
 )
 
+COLUMNS = ["model", "wins", "term", "estimate", "ci_low", "ci_high", "p"]
+
 
 def channel_weight(first, second, whole, *, by=None, groups=None, n_boot=2000, seed=42):
     r"""Weight of the first channel in what people say who get both.
@@ -159,8 +161,10 @@ def winner_model(first, second, whole, labels, groups, names=("first", "second")
     codes = codes_of(groups, np.shape(first)[0])[at]
     about = {"n_votes": int(votes.sum()), "n_recordings": len(np.unique(codes))}
     if about["n_recordings"] < inference.MIN_RECORDINGS or votes.sum(axis=0).min() < 20:
-        few = {"status": "too_few", "reason": f"too few (n={about['n_votes']} votes)"}
-        return pd.DataFrame([{"model": "multinomial", "wins": "", "term": "", **about, **few}])
+        about |= {"status": "too_few", "reason": f"too few (n={about['n_votes']} votes)"}
+        return pd.DataFrame([("multinomial", "", "", *[np.nan] * 4)], columns=COLUMNS).assign(
+            **about
+        )
     clear = [1 - division(v)[at] for v in (first, second)]
     design = pd.DataFrame({f"{n} is clear": c for n, c in zip(names, clear, strict=True)}).fillna(0)
     design = ((design - design.mean()) / design.std()).dropna(axis=1)  # one vote: all are clear
@@ -173,11 +177,11 @@ def winner_model(first, second, whole, labels, groups, names=("first", "second")
     fit = sm.MNLogit(y, x).fit(
         disp=0, method="newton", cov_type="cluster", cov_kwds={"groups": speaker}
     )
-    names, rows = list(design.columns), []
-    bounds = np.asarray(fit.conf_int()).reshape(2, len(names), 2)
+    terms, rows = list(design.columns), []
+    bounds = np.asarray(fit.conf_int()).reshape(2, len(terms), 2)
     params, p = np.asarray(fit.params), np.asarray(fit.pvalues)
     for k, side in enumerate(names):
-        for j, term in enumerate(names):
+        for j, term in enumerate(terms):
             rows.append(("multinomial", side, term, params[j, k], *bounds[k, j], p[j, k]))
     taken = y > 0
     who = np.unique(speaker[taken], return_inverse=True)[1]
@@ -186,7 +190,7 @@ def winner_model(first, second, whole, labels, groups, names=("first", "second")
         np.zeros(who.max() + 1, int),
     ).fit_vb()  # fmt: skip
     half = 1.96 * mixed.fe_sd
-    for j, term in enumerate(names):
+    for j, term in enumerate(terms):
         value = mixed.fe_mean[j]
         ends = (value - half[j], value + half[j])
         rows.append(
@@ -197,5 +201,4 @@ def winner_model(first, second, whole, labels, groups, names=("first", "second")
     rows.append(
         ("speaker intercepts", "second against first", "spread of speakers", *spread, np.nan)
     )
-    columns = ["model", "wins", "term", "estimate", "ci_low", "ci_high", "p"]
-    return pd.DataFrame(rows, columns=columns).assign(**about, status="ok", reason="")
+    return pd.DataFrame(rows, columns=COLUMNS).assign(**about, status="ok", reason="")

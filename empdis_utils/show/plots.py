@@ -46,7 +46,7 @@ def flow(table, columns, size, *, headings=(), names=None, colors=None, title=""
     Raises
     ------
     KeyError
-        A column that the table lacks, or an answer without a name.
+        A column that the table lacks.
 
     Examples
     --------
@@ -96,7 +96,7 @@ def flow(table, columns, size, *, headings=(), names=None, colors=None, title=""
                     level[at, left], level[at + 1, right] = a + high, b + high
     for at, heading in enumerate(headings):
         ax.text(at, 0.04, heading, ha="center", va="bottom", fontweight="bold")
-    ax.set_title(title, pad=20)
+    ax.set_title(title, pad=28)
     ax.set(xlim=(-0.45, len(columns) - 0.55))
     ax.set_axis_off()
     return fig
