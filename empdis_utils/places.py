@@ -7,6 +7,19 @@ import os
 import platform
 from pathlib import Path
 
+__all__ = [
+    "PACKAGE",
+    "PACKAGES",
+    "ROOT",
+    "SINGLE_THREAD",
+    "cache_dir",
+    "clips_dir",
+    "data_dirs",
+    "hardware",
+    "media_dirs",
+    "model_dirs",
+]
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "empdis_utils"
 #: Packages whose versions numbers depend on.

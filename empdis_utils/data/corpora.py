@@ -23,6 +23,7 @@ from empdis_utils.data.catalogue import CATALOGUE, FIXTURE, at_hand, paths
 from empdis_utils.data.checks import CorpusError
 from empdis_utils.data.hashes import sha256
 from empdis_utils.data.manifests import Corpus, read_manifest, read_predictions
+from empdis_utils.data.votes import read_channel_labels, read_votes
 from empdis_utils.places import clips_dir
 
 __all__ = [
@@ -30,14 +31,18 @@ __all__ = [
     "Corpus",
     "CorpusError",
     "FIXTURE",
+    "READERS",
     "at_hand",
     "load",
     "load_cremad",
     "load_empspeech",
     "load_fixture",
     "load_mosi",
+    "load_mustardpp",
+    "read_channel_labels",
     "read_manifest",
     "read_predictions",
+    "read_votes",
 ]
 
 VOTES = ("A", "D", "F", "H", "N", "S")
@@ -361,10 +366,59 @@ def load_cremad():
     return Corpus("cremad", manifest, votes=votes.astype({"status": "str"}), files=files)
 
 
+def load_mustardpp():
+    """MUStARD++: 1,202 lines of television comedy, half of them sarcastic.
+
+    Returns
+    -------
+    Corpus
+        ``manifest``: one row per judged line (the lines before it are left out). ``clip_id`` is its
+        KEY, ``dialog_id`` show and speaker, ``label`` sarcastic or sincere, ``y`` 1 or 0, ``split``
+        ``all`` (none is published). ``about``: show, speaker, explicit and implicit (emotions),
+        sarcasm_type, valence, arousal.
+
+    Raises
+    ------
+    CorpusError
+        Missing files, or every bad row of them.
+    """
+    path = paths("mustardpp")["mustard++_text.csv"]
+    facts = {"SHOW": "show", "SPEAKER": "speaker", "Explicit_Emotion": "explicit"}
+    facts |= {"Implicit_Emotion": "implicit", "Sarcasm_Type": "sarcasm_type"}
+    facts |= {"Valence": "valence", "Arousal": "arousal"}
+    frames, files = checks.read_tables({path: ["KEY", "SENTENCE", "Sarcasm", *facts]})
+    problems = checks.repeated(frames, "KEY", "the file")
+    rows = frames[path]
+    problems += checks.broken(rows, checks.columns_of(Sarcasm=checks.one_of(("0", "1", ""))), path)
+    rows = rows[rows["Sarcasm"] != ""]
+    rating = pa.Check.str_matches(r"^[1-9]$", error="a rating, 1 to 9")
+    kinds = {name: rating if name in ("Valence", "Arousal") else checks.FILLED for name in facts}
+    problems += checks.broken(rows, checks.columns_of(SENTENCE=checks.FILLED, **kinds), path)
+    checks.refuse(problems)
+    y = rows["Sarcasm"].astype(int)
+    manifest = manifests.manifest_of(
+        clip_id=rows["KEY"],
+        dialog_id=rows["SHOW"] + " " + rows["SPEAKER"],
+        transcript=rows["SENTENCE"],
+        label=y.map({0: "sincere", 1: "sarcastic"}),
+        y=y,
+        split="all",
+    )
+    about = rows[list(facts)].rename(columns=facts).astype({"valence": int, "arousal": int})
+    about.insert(0, "clip_id", rows["KEY"])
+    return Corpus("mustardpp", manifest, files=files, about=about.reset_index(drop=True))
+
+
+#: What stands before the path of a CSV that is no manifest, and what reads it.
+READERS = {"predictions": read_predictions, "votes": read_votes, "ratings": read_channel_labels}
+
+
 def load(name):
     """Load a corpus by name, or your own from the path of its manifest (``….csv``).
 
-    ``predictions:….csv`` reads probabilities of models from elsewhere (`read_predictions`).
+    ``predictions:….csv`` reads probabilities of models from elsewhere (`read_predictions`),
+    ``votes:….csv`` judgments per channel (`read_votes`), ``ratings:….csv`` one rating per channel
+    in the columns of CH-SIMS (`read_channel_labels`).
 
     Raises
     ------
@@ -375,12 +429,14 @@ def load(name):
         "empspeech": load_empspeech,
         "mosi": load_mosi,
         "cremad": load_cremad,
+        "mustardpp": load_mustardpp,
         "fixture": load_fixture,
     }
     if str(name) in loaders:
         return loaders[str(name)]()
-    if str(name).startswith("predictions:"):
-        return read_predictions(str(name).removeprefix("predictions:"))
+    kind, colon, path = str(name).partition(":")
+    if colon and kind in READERS:
+        return READERS[kind](path)
     path = Path(name)
     if path.suffix.lower() != ".csv":
         known = ", ".join(loaders)

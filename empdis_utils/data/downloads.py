@@ -6,6 +6,8 @@ import requests
 import urllib3
 from tqdm import tqdm
 
+__all__ = ["DownloadRefused", "limited"]
+
 MOST_BYTES = 64 * 2**20  # of one file; the largest that the book asks for has 4 MiB
 MOST_S = 600.0  # seconds for one file
 SILENCE_S = 30.0  # seconds without a byte

@@ -16,6 +16,8 @@ from types import ModuleType
 
 from empdis_utils.places import PACKAGE
 
+__all__ = ["SOURCES", "code_of", "meaning", "settings_of", "sha256"]
+
 SOURCES = {file: file.read_bytes() for file in sorted(PACKAGE.rglob("*.py"))}
 
 

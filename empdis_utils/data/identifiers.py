@@ -10,6 +10,8 @@ import unicodedata
 
 import pandas as pd
 
+__all__ = ["cleaned", "plain"]
+
 # Zero-width and direction marks, soft hyphen, byte order mark: they take no room on a page.
 INVISIBLE = "\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff"
 _ENDS = re.compile(rf"^[\s{INVISIBLE}]+|[\s{INVISIBLE}]+$")

@@ -58,6 +58,8 @@ class Corpus:
         Probabilities that came with the corpus, source ``given`` (see `read_predictions`).
     clips : DataFrame or None
         What became of media that were fetched (see `clips_table`); None where none were.
+    about : DataFrame or None
+        What the publisher says of each clip beyond the manifest: clip_id and one column per fact.
     notes : tuple of str
         What reading changed, one sentence each: blanks around names.
     """
@@ -73,6 +75,7 @@ class Corpus:
     predictions: pd.DataFrame | None = None
     clips: pd.DataFrame | None = None
     notes: tuple = ()
+    about: pd.DataFrame | None = None
 
     def media(self, column):
         """Full paths of ``audio_path`` or ``video_path``: Series of Path or None by clip_id."""

@@ -21,6 +21,27 @@ import soxr
 
 from empdis_utils.data.hashes import code_of, settings_of
 
+__all__ = [
+    "Audio",
+    "BadMediaError",
+    "Clips",
+    "Frames",
+    "MAX_CLIP_S",
+    "MAX_FPS",
+    "MAX_PIXELS",
+    "READERS",
+    "duration",
+    "load_audio",
+    "load_frames",
+    "one_clip",
+    "open_container",
+    "read_sound",
+    "require_bytes",
+    "require_length",
+    "sound_stream",
+    "video_stream",
+]
+
 READERS = ("av", "numpy", "soundfile", "soxr")  # packages that read files here
 MIN_SOUND_S = 0.1
 SILENCE_PEAK = 1e-4  # -80 dB of full scale

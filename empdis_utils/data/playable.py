@@ -18,6 +18,8 @@ from empdis_utils.data.media import (
     video_stream,
 )
 
+__all__ = ["data_uri", "has_sound", "mp4"]
+
 COPIED = {"video": "h264", "audio": "aac"}
 AAC_RATES = sorted(av.Codec("aac", "w").audio_rates)
 

@@ -15,6 +15,18 @@ import pandera.pandas as pa
 import pyarrow
 from pandera.errors import SchemaErrors
 
+__all__ = [
+    "MODALITIES",
+    "QUADRANTS",
+    "SCHEMAS",
+    "check",
+    "in_order",
+    "inputs_name",
+    "read",
+    "read_embeddings",
+    "write",
+]
+
 QUADRANTS = ("blue", "red", "green", "yellow")
 MODALITIES = ("text", "audio", "video")
 WRITE_ADVICE = {

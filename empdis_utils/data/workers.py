@@ -15,6 +15,8 @@ from joblib import Parallel, delayed, parallel_config
 from empdis_utils.data.hashes import SOURCES
 from empdis_utils.places import PACKAGES, SINGLE_THREAD
 
+__all__ = ["ClusterError", "cluster", "parallel", "require_seen", "scheduler"]
+
 CODE = hashlib.sha256(b"".join(SOURCES.values())).hexdigest()
 
 

@@ -39,6 +39,8 @@ from empdis_utils.data import corpora, manifests
 from empdis_utils.data.hashes import sha256
 from empdis_utils.data.media import BadMediaError, open_container
 
+__all__ = ["ClipsError", "cut_audio", "cut_video", "explain", "fetch"]
+
 URL = "https://www.youtube.com/watch?v={}"
 TERMS = (
     "make clips downloads videos from YouTube. Whether you may is your own responsibility: "

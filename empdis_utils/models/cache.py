@@ -25,6 +25,8 @@ from empdis_utils.data.workers import parallel, require_seen
 from empdis_utils.models import encoders
 from empdis_utils.models.trunk import Tail
 
+__all__ = ["MODELS", "TrunkCache", "cache_trunk", "cache_trunks", "fits_in_memory"]
+
 MODELS = ("torch", "transformers", "tokenizers")  # packages that run the encoders
 IN_MEMORY_BYTES = 128 * 2**20  # per encoder and process
 CLIPS_PER_TASK = {"text": 256, "audio": 32, "video": 32}
@@ -162,7 +164,7 @@ def cache_trunks(
         The disk is full, or the limit too small.
     MemoryError
         Names the encoder and what to do.
-    per_clip.ClusterError
+    ClusterError
         A Dask cluster that cannot do the work, or does not see the files.
     """
     modalities = {encoders.ENCODERS[name].modality for name in loaded}

@@ -22,6 +22,18 @@ from transformers import (
     AutoTokenizer,
 )
 
+__all__ = [
+    "ENCODERS",
+    "Encoder",
+    "find",
+    "inputs",
+    "layers",
+    "layers_path",
+    "load",
+    "quiet",
+    "sentence_embeddings",
+]
+
 
 @dataclass(frozen=True)
 class Encoder:

@@ -35,9 +35,25 @@ from empdis_utils.data.disk_cache import default_directory
 from empdis_utils.data.hashes import code_of
 from empdis_utils.data.workers import parallel
 from empdis_utils.models import encoders
-from empdis_utils.models.cache import MODELS, cache_trunk, cache_trunks, fits_in_memory  # noqa: F401 - one name
+from empdis_utils.models.cache import MODELS, cache_trunk, cache_trunks, fits_in_memory
 from empdis_utils.models.trunk import Tail
 from empdis_utils.places import hardware
+
+__all__ = [
+    "FineTuned",
+    "Fits",
+    "cache_trunk",
+    "chapter_studies",
+    "crossfit",
+    "finetune",
+    "held_out",
+    "inputs_of",
+    "lacking",
+    "peak_mib",
+    "processes",
+    "release",
+    "study",
+]
 
 SEEDS = (42, 43, 44, 45, 46)
 RELEASED_SEEDS = (42, 43, 44, 45)

@@ -13,6 +13,8 @@ from torch.nn.utils.rnn import pad_sequence
 
 from empdis_utils.models import encoders
 
+__all__ = ["Tail"]
+
 _MAIN_INPUT = {"text": "inputs_embeds", "audio": "input_values", "video": "pixel_values"}
 
 

@@ -22,6 +22,8 @@ from empdis_utils.people.session import AnnotationError, Study
 from empdis_utils.places import ROOT
 from empdis_utils.press import parameters
 
+__all__ = ["open_study", "serve", "start"]
+
 CHAPTER = "07_human_study"
 
 

@@ -31,6 +31,19 @@ from typing import NamedTuple
 
 from empdis_utils.places import ROOT
 
+__all__ = [
+    "Cell",
+    "call",
+    "check",
+    "execute",
+    "notebook",
+    "page",
+    "pages",
+    "read",
+    "sets",
+    "verdict",
+]
+
 EXERCISES = ROOT / "book" / "course" / "exercises"
 MARK = re.compile(r"^# %%(.*)$", re.MULTILINE)
 

@@ -13,10 +13,29 @@ import os
 import re
 from pathlib import Path
 
-from empdis_utils.data import catalogue, checks
+from empdis_utils.data import catalogue, checks, corpora
 from empdis_utils.data.hashes import meaning, sha256
 from empdis_utils.places import PACKAGE, ROOT, clips_dir, media_dirs
 from empdis_utils.press.parameters import GIVEN_BY_RUN, all_parameters, read_notebook
+
+__all__ = [
+    "Hashes",
+    "LOCKS",
+    "changed",
+    "closure",
+    "code_cells",
+    "code_of",
+    "corpus_files",
+    "data_named",
+    "declared_files",
+    "digest",
+    "files_in",
+    "imported",
+    "media_of",
+    "module_file",
+    "named_files",
+    "of_chapter",
+]
 
 LOCKS = ("requirements.lock", "requirements-torch.lock")
 
@@ -190,7 +209,7 @@ def corpus_files(corpus):
     Parameters
     ----------
     corpus : str
-        A corpus's name, the path of a manifest, or ``predictions:`` and the path of a CSV.
+        A corpus's name, the path of a manifest, or one of `corpora.READERS`, a colon and a path.
     """
     corpus = str(corpus)
     if corpus == "fixture":
@@ -203,8 +222,9 @@ def corpus_files(corpus):
         if clips and (clips / "clips.csv").is_file():
             found |= {f"clips/{p.relative_to(clips)}": p for p in files_in(clips)}
         return found
-    if corpus.startswith("predictions:"):
-        path = Path(corpus.removeprefix("predictions:"))
+    kind, colon, path = corpus.partition(":")
+    if colon and kind in corpora.READERS:
+        path = Path(path)
         return {path.name: path}
     path = Path(corpus)
     media = media_of(path)

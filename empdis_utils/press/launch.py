@@ -16,6 +16,8 @@ from empdis_utils.models import finetune
 from empdis_utils.places import ROOT
 from empdis_utils.press import parameters
 
+__all__ = []
+
 CHAPTER = "02_unimodal"
 
 

@@ -17,6 +17,20 @@ import pandas as pd
 from empdis_utils.data import corpora
 from empdis_utils.places import PACKAGE, ROOT
 
+__all__ = [
+    "api",
+    "corpus_facts",
+    "counts",
+    "environment",
+    "installed",
+    "measured",
+    "modules",
+    "pages",
+    "plain",
+    "project_page",
+    "table",
+]
+
 ROOMS = ("data", "models", "features", "measures", "people", "paper", "controls", "show", "press")
 
 
@@ -34,7 +48,7 @@ def api():
         parts = [f"# {room}: {title[0].lower()}{title[1:].rstrip('.')}", lead]
         files = [f"{room}.{name}" for name in modules(room)]
         for name in ["places", *files] if room == ROOMS[0] else files:
-            directive = f".. automodule:: empdis_utils.{name}\n   :members:"
+            directive = f".. automodule:: empdis_utils.{name}\n   :members:\n   :ignore-module-all:"
             parts.append(f"## {name}\n\n```{{eval-rst}}\n{directive}\n```")
         made[f"reference/api-{room}.md"] = "\n\n".join(parts) + "\n"
     return made

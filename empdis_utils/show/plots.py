@@ -17,6 +17,7 @@ __all__ = [
     "curves",
     "dumbbells",
     "fitting_counts",
+    "flow",
     "forest",
     "intervals",
     "message",
@@ -28,6 +29,7 @@ __all__ = [
     "verdict_grid",
     "violins",
 ]
+__all__ = ["flow", "intervals", "message"]
 
 #: Colour of each thing that has one on every page; what is not named is black.
 COLORS = {**MODALITY_COLORS, **QUADRANT_COLORS, "voice": MODALITY_COLORS["audio"]}
@@ -273,6 +275,92 @@ def fitting_counts(fits, marked):
         ax.text(first - 5, 6.3, f"smallest fit: {first}", ha="right", fontsize=9)
     ax.text(2, 4.3, f"square: {n}, {marked[1]}", fontsize=9)
     ax.set(xlabel="number of clips", ylabel="rates that fit", yticks=range(7), ylim=(-0.4, 6.9))
+    return fig
+
+
+def flow(table, columns, size, *, headings=(), names=None, colors=None, title="", width=7.6):
+    """Bands that run from the answers in one column to the answers in the next.
+
+    A band whose two ends are the same answer has that answer's colour; the others are grey.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per path.
+    columns : sequence of str
+        From left to right; their values are the answers.
+    size : str
+        Column: how thick the band is.
+    headings : sequence of str
+        Written over the columns.
+    names : dict, optional
+        Answer -> what is written beside its bar; also their order, from the top.
+    colors : sequence of color, optional
+        One for each answer, in that order.
+    title : str
+    width : float
+        Inches.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+
+    Raises
+    ------
+    KeyError
+        A column that the table lacks.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> paths = pd.DataFrame({"one": ["a", "b"], "two": ["a", "a"], "n": [2, 1]})
+    >>> fig = flow(paths, ["one", "two"], "n", headings=["before", "after"])
+    >>> [text.get_text() for text in fig.axes[0].texts][:2]
+    ['before', 'after']
+    """
+    seen = dict.fromkeys(answer for column in columns for answer in table[column])
+    names = {answer: str(answer) for answer in seen} if names is None else names
+    colors = dict(zip(names, colors or sns.color_palette("colorblind", len(names)), strict=False))
+    total, gap, thick = table[size].sum(), 0.03, 0.05
+    fig, ax = plt.subplots(figsize=(width, 4.4), layout="constrained")
+    bottom = {}
+    for at, column in enumerate(columns):
+        level = 0.0
+        sums = table.groupby(column)[size].sum() / total if total else {}
+        for answer, name in names.items():
+            high = float(sums.get(answer, 0))
+            bottom[at, answer] = level
+            if high:
+                ax.bar(at, -high, 2 * thick, bottom=-level, color=colors[answer])
+                side = {0: (-0.08, "right"), len(columns) - 1: (0.08, "left")}
+                shift, align = side.get(at, (0, "center"))
+                dark = {"color": "white", "fontweight": "bold"} if at not in side else {}
+                label = f"{name} {high:.0%}" if at in side else f"{high:.0%}"
+                middle = -level - high / 2
+                ax.text(at + shift, middle, label, ha=align, va="center", fontsize=9, **dark)
+            level += high + gap
+    x = np.linspace(0, 1, 40)
+    ease = x**2 * (3 - 2 * x)
+    for at, pair in enumerate(zip(columns[:-1], columns[1:], strict=True)):
+        level = {key: value for key, value in bottom.items() if key[0] in (at, at + 1)}
+        sums = table.groupby(list(pair))[size].sum()
+        for left in names:
+            for right in names:
+                high = float(sums.get((left, right), 0)) / total if total else 0.0
+                if high:
+                    a, b = level[at, left], level[at + 1, right]
+                    top = -(a + (b - a) * ease)
+                    same = left == right
+                    ax.fill_between(
+                        at + thick + (1 - 2 * thick) * x, top - high, top, linewidth=0,
+                        color=colors[left] if same else "0.6", alpha=0.65 if same else 0.25,
+                    )  # fmt: skip
+                    level[at, left], level[at + 1, right] = a + high, b + high
+    for at, heading in enumerate(headings):
+        ax.text(at, 0.04, heading, ha="center", va="bottom", fontweight="bold")
+    ax.set_title(title, pad=28)
+    ax.set(xlim=(-0.45, len(columns) - 0.55))
+    ax.set_axis_off()
     return fig
 
 

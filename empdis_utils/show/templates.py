@@ -32,10 +32,10 @@ def render(name, **values):
     markupsafe.Markup
         A str; what it is joined with is escaped.
 
-    Raises
-    ------
-    jinja2.TemplateNotFound, jinja2.UndefinedError
-        No such file; a value that the template asks for and that was not given.
+    Notes
+    -----
+    A file that is not there, or a value that a template asks for and that was not given, is an
+    error of Jinja's.
 
     Examples
     --------

@@ -532,7 +532,7 @@ def test_paths_that_leave_the_folder_are_all_refused(tmp_path):
 
 
 def test_load_names_what_it_knows(tmp_path):
-    with pytest.raises(CorpusError, match="known are empspeech, mosi, cremad, fixture"):
+    with pytest.raises(CorpusError, match="known are empspeech, mosi, cremad, mustardpp, fixture"):
         corpora.load("mosy")
     with pytest.raises(CorpusError, match="nowhere.csv: cannot be read"):
         corpora.load(tmp_path / "nowhere.csv")
@@ -781,6 +781,17 @@ def test_published_files(monkeypatch, recwarn):
         }
 
 
+def test_published_mustardpp_has_the_counts_of_its_authors(monkeypatch):
+    if "mustardpp" in PUBLISHED:
+        monkeypatch.setenv("EMPDIS_DATA", DATA)
+        corpus = corpora.load("mustardpp")
+        assert corpus.manifest["label"].value_counts().to_dict() == {
+            "sarcastic": 601,
+            "sincere": 601,
+        }
+        assert corpus.about["show"].nunique() == 5
+
+
 def test_committed_fixture():
     """The corpus of the repository, when it is there, is whole: every path it names exists."""
     if corpora.at_hand("fixture"):
@@ -788,6 +799,114 @@ def test_committed_fixture():
         tables.check(corpus.manifest, "manifest")
         for column in ("audio_path", "video_path"):
             assert all(path is None or path.is_file() for path in corpus.media(column))
+
+
+# MUStARD++
+
+LINES = "SCENE,KEY,SENTENCE,END_TIME,SPEAKER,SHOW,Sarcasm,Sarcasm_Type,Implicit_Emotion"
+LINES += ",Explicit_Emotion,Valence,Arousal\n"
+
+
+def test_mustardpp_keeps_the_judged_lines(tmp_path, monkeypatch):
+    (tmp_path / "mustardpp").mkdir()
+    (tmp_path / "mustardpp" / "mustard++_text.csv").write_text(
+        LINES
+        + '1,1_c_00,"Before,\nit.",0:01,PERSON,BBT,,,,,,\n'
+        + "1,1_u,Oh great.,0:02,SHELDON,BBT,1,PRO,Anger,Happiness,3,6\n"
+        + "2,2_u,Hello.,0:02,ROSS,FRIENDS,0,NONE,Neutral,Neutral,5,4\n"
+    )
+    corpus = load("mustardpp", tmp_path, monkeypatch)
+    tables.check(corpus.manifest, "manifest")
+    assert corpus.manifest["clip_id"].tolist() == ["1_u", "2_u"]
+    assert corpus.manifest["dialog_id"].tolist() == ["BBT SHELDON", "FRIENDS ROSS"]
+    assert corpus.manifest["label"].tolist() == ["sarcastic", "sincere"]
+    assert corpus.about.loc[0, ["explicit", "implicit", "valence"]].tolist() == [
+        "Happiness", "Anger", 3,
+    ]  # fmt: skip
+
+
+def test_mustardpp_bad_rows_are_listed(tmp_path, monkeypatch):
+    (tmp_path / "mustardpp").mkdir()
+    (tmp_path / "mustardpp" / "mustard++_text.csv").write_text(
+        LINES
+        + "1,1_u,Oh great.,0:02,SHELDON,BBT,1,PRO,Anger,,3,66\n"
+        + "1,1_u,Oh great.,0:02,,BBT,2,PRO,Anger,Anger,3,6\n"
+    )
+    with pytest.raises(CorpusError) as error:
+        load("mustardpp", tmp_path, monkeypatch)
+    file = "mustard++_text.csv"
+    assert problems(error) == {
+        *((file, 2, "Explicit_Emotion"), (file, 2, "Arousal"), (file, 3, "KEY")),
+        *((file, 3, "Sarcasm"), (file, 3, "SPEAKER")),
+    }
+
+
+# Judgments per channel from elsewhere
+
+
+def test_votes_of_your_own(tmp_path):
+    path = tmp_path / "votes.csv"
+    path.write_text(
+        "clip_id,dialog_id,channel,label,sad,glad\n"
+        "a,r1,audio,sad,3,1\na,r1,video,sad,0,0\na,r1,audio+video,sad,2,2\n"
+    )
+    corpus = corpora.load(f"votes:{path}")
+    tables.check(corpus.manifest, "manifest")
+    assert corpus.name == "votes" and corpus.manifest["label"].tolist() == ["sad"]
+    assert corpus.votes["modality"].tolist() == ["audio", "video", "audio+video"]
+    assert corpus.votes["n"].tolist() == [4, 0, 4]
+    assert corpus.votes["status"].tolist() == ["ok", "no_votes", "ok"]
+    path.write_text(
+        "clip_id,dialog_id,channel,sad,glad\na,r1,audio,3,-1\na,r1,audio,x,1\na,r2,video,1,1\n"
+    )
+    with pytest.raises(CorpusError) as error:
+        corpora.load(f"votes:{path}")
+    assert problems(error) == {
+        *(("votes.csv", 2, "glad"), ("votes.csv", 3, "sad"), ("votes.csv", 3, "channel")),
+        ("votes.csv", 4, "dialog_id"),
+    }
+    path.write_text("clip_id,dialog_id,channel,n\na,r1,audio,3\n")
+    with pytest.raises(CorpusError, match="counts for each of two answers"):
+        corpora.load(f"votes:{path}")
+
+
+SIMS = "video_id,clip_id,text,label,label_T,label_A,label_V,annotation,mode\n"
+
+
+def test_ratings_in_the_columns_of_ch_sims(tmp_path):
+    path = tmp_path / "label.csv"
+    path.write_text(
+        SIMS
+        + "video_0001,0001,好,0.4,-0.2,0.0,1.0,Positive,train\n"
+        + "video_0001,0002,不,-1.0,-0.6,-1,-0.2,Negative,test\n"
+    )
+    corpus = corpora.load(f"ratings:{path}")
+    tables.check(corpus.manifest, "manifest")
+    assert corpus.manifest["clip_id"].tolist() == ["video_0001/0001", "video_0001/0002"]
+    assert corpus.manifest["label"].tolist() == ["positive", "negative"]
+    said = corpus.votes.set_index(["clip_id", "modality"])[["negative", "neutral", "positive"]]
+    first = said.loc["video_0001/0001"].idxmax(axis=1)
+    assert first.to_dict() == {
+        **{"text": "negative", "audio": "neutral", "video": "positive"},
+        "text+audio+video": "positive",
+    }
+    assert corpus.votes["n"].eq(1).all() and corpus.about["text"].tolist() == [-0.2, -0.6]
+
+
+def test_ratings_outside_their_scale_are_refused_with_their_rows(tmp_path):
+    path = tmp_path / "label.csv"
+    path.write_text(
+        SIMS
+        + "v,1,好,0.4,-0.2,1.4,1.0,Positive,train\n"
+        + "v,2,好,,-0.2,0,one,Positive,train\n"
+        + "v,2,好,3,-0.2,0,0,Positive,train\n"
+    )
+    with pytest.raises(CorpusError, match="a rating, -1 to 1") as error:
+        corpora.load(f"ratings:{path}")
+    assert problems(error) == {
+        *(("label.csv", 2, "label_A"), ("label.csv", 3, "label"), ("label.csv", 3, "label_V")),
+        *(("label.csv", 4, "label"), ("label.csv", 4, "clip_id")),
+    }
 
 
 # Predictions of models from elsewhere

@@ -202,3 +202,20 @@ def test_fitting_counts_marks_what_fits_all():
 def test_intervals_on_a_logarithmic_axis():
     (ax,) = plots.intervals(ROWS, "g", "what", log=[1, 10]).axes
     assert ax.get_xscale() == "log" and [t.get_text() for t in ax.get_xticklabels()] == ["1", "10"]
+
+
+def test_flow_draws_every_path_and_colours_those_that_stay():
+    paths = pd.DataFrame({"one": ["a", "b", "b"], "two": ["a", "a", "b"], "n": [2, 1, 1]})
+    fig = plots.flow(paths, ["one", "two"], "n", headings=["before", "after"],
+                     names={"a": "joy", "b": "fear"}, title="who moves")  # fmt: skip
+    ax = fig.axes[0]
+    said = [text.get_text() for text in ax.texts]
+    assert sorted(said) == ["after", "before", "fear 25%", "fear 50%", "joy 50%", "joy 75%"]
+    heights = sorted(round(-bar.get_height(), 9) for bar in ax.patches)
+    assert heights == [0.25, 0.5, 0.5, 0.75] and ax.get_title() == "who moves"
+    assert len(ax.collections) == 3, "a band for each path"
+    grey = [band for band in ax.collections if np.ptp(band.get_facecolor()[0][:3]) == 0]
+    assert len(grey) == 1, "one answer changes"
+    with pytest.raises(KeyError, match="nothing"):
+        plots.flow(paths, ["one", "nothing"], "n")
+    assert len(plots.flow(paths.head(0), ["one", "two"], "n").axes[0].patches) == 0
