@@ -159,3 +159,19 @@ def test_spreads_have_a_panel_for_each_column():
     fig = plots.spreads(table, "modality", ["gate", "attention"])
     assert [ax.get_title() for ax in fig.axes] == ["gate", "attention"]
     assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["text", "audio"]
+
+
+def test_recordings_are_sorted_bars_as_wide_as_their_clips():
+    table = pd.DataFrame({"r": ["a", "a", "b", "c"], "y": [True, False, True, False]})
+    ax = plots.recordings(table, "r", "y").axes[0]
+    assert [(b.get_x(), b.get_width(), b.get_height()) for b in ax.patches] == [
+        (0, 1, 0.0), (1, 2, 0.5), (3, 1, 1.0),
+    ]  # fmt: skip
+    assert list(ax.lines[0].get_ydata()) == [0.5, 0.5]
+
+
+def test_histograms_have_a_legend_entry_for_each_label_and_a_line():
+    table = pd.DataFrame({"n": [1, 2, 3, 4], "label": ["x", "x", "y", "y"]})
+    ax = plots.histograms(table, "n", "label", line=2.5).axes[0]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["x", "y"]
+    assert [list(line.get_xdata()) for line in ax.lines] == [[2.5, 2.5]]
