@@ -348,17 +348,19 @@ def intervals(
     return axes[0].figure
 
 
-def message(text, width=7.2, height=1.0):
+def message(text, width=7.2, height=1.0, ax=None):
     """A figure that only says why there is none, such as "this corpus has no transcripts".
 
     Returns
     -------
     matplotlib.figure.Figure
+        The one of `ax`, if that is given.
     """
-    fig, ax = plt.subplots(figsize=(width, height))
+    if ax is None:
+        _, ax = plt.subplots(figsize=(width, height))
     ax.set_axis_off()
     ax.text(0.5, 0.5, text, ha="center", va="center", color="0.4")
-    return fig
+    return ax.figure
 
 
 def recordings(table, group, value, *, ylabel=""):
