@@ -7,8 +7,13 @@ from math import factorial
 import numpy as np
 import pandas as pd
 from scipy.stats import rankdata
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 from statsmodels.stats import contingency_tables
 
+from empdis_utils.data.splits import crossfit_folds
 from empdis_utils.data.tables import in_order, inputs_name
 from empdis_utils.measures import inference
 from empdis_utils.measures.alignment import two_groups
@@ -16,6 +21,8 @@ from empdis_utils.measures.alignment import two_groups
 __all__ = [
     "by_seed",
     "clip_scores",
+    "compare_pairs",
+    "feature_leak",
     "mcnemar",
     "predicted",
     "score_table",
@@ -228,6 +235,69 @@ def shapley_table(scored, *, groups, n_boot=2000, seed=42):
             for end, column in (("", "estimate"), ("_low", "ci_low"), ("_high", "ci_high")):
                 columns[f"{name}_{metric}{end}"] = ends.set_index(parts.columns)[column]
     return pd.DataFrame(columns).rename_axis("modality").reset_index()
+
+
+def compare_pairs(predictions, *, groups, n_boot=2000, seed=42):
+    """Every pair of encoders under each protocol, on the clips that both predict.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        protocol, encoder, clip_id, seed, y, p. An encoder's label is that of its mean probability
+        over seeds.
+    groups : Series
+        clip_id -> recording.
+
+    Returns
+    -------
+    DataFrame
+        protocol, a, b, difference (of accuracy), ci_low, ci_high, n, only_a, only_b, p (exact
+        McNemar, clips independent), note, p_flip (whole recordings flipped), p_holm (of p_flip).
+    """
+    keys = ["protocol", "encoder", "clip_id"]
+    mean = predictions.groupby(keys, sort=False)[["p", "y"]].mean().reset_index()
+    mean["right"] = predicted(mean) == mean["y"]
+    found = []
+    for protocol, part in mean.groupby("protocol", sort=False):
+        right = part.pivot(index="clip_id", columns="encoder", values="right")
+        for a, b in combinations(right.columns, 2):
+            both = right[[a, b]].dropna().astype(bool)
+            how = dict(groups=groups.loc[both.index].to_numpy(), seed=seed)
+            gap = inference.paired_difference(both[a], both[b], n_boot=n_boot, **how)
+            row = dict(protocol=protocol, a=a, b=b, difference=gap.estimate)
+            row |= dict(ci_low=gap.ci_low, ci_high=gap.ci_high)
+            row |= mcnemar(both[a], both[b]).iloc[0].to_dict()
+            found.append(row | {"p_flip": inference.flip_test(both[a], both[b], **how)})
+    found = pd.DataFrame(found)
+    return found.assign(p_holm=inference.holm(found["p_flip"])) if len(found) else found
+
+
+def feature_leak(features, manifest, *, n_folds=5, seed=42):
+    """Do finished features know the labels of a split? Accuracy of each split, held out.
+
+    A logistic regression on each modality's features, over folds of whole recordings of all clips.
+
+    Parameters
+    ----------
+    features : dict of str to DataFrame
+        Modality -> features, rows as in `manifest`.
+    manifest : DataFrame
+
+    Returns
+    -------
+    DataFrame
+        modality, released split, n, accuracy (held out by recording), ci_low, ci_high.
+    """
+    rows, y = [], manifest["y"]
+    for modality, x in features.items():
+        learner = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+        folds = PredefinedSplit(crossfit_folds(manifest, n_folds=n_folds, seed=seed).to_numpy())
+        right = (cross_val_predict(learner, x.to_numpy(), y, cv=folds) == y).astype(float)
+        for split, part in manifest.groupby("split", sort=False):
+            found = inference.share_interval(right[part.index], groups=part["dialog_id"])
+            rows.append((modality, split, len(part), *found[:3]))
+    names = ["modality", "released split", "n", "accuracy, held out by recording"]
+    return pd.DataFrame(rows, columns=[*names, "ci_low", "ci_high"])
 
 
 def mcnemar(correct_a, correct_b) -> pd.DataFrame:

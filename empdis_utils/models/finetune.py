@@ -786,6 +786,33 @@ TRAINING = ("epochs", "batch_size", "learning_rate", "release_quirks", "patience
 TRAINING += ("accumulate", "length_groups")
 
 
+def gathered(fitted, what):
+    """One table of all encoders and protocols: rows of `what` (predictions, history, cost).
+
+    `fitted` is the list of what `study` gives; the columns encoder and protocol are added.
+    """
+    parts = [
+        getattr(fits, what).assign(encoder=name, protocol=protocol)
+        for name, _, protocols in fitted
+        for protocol, fits in protocols.items()
+    ]
+    return pd.concat(parts, ignore_index=True)
+
+
+def kept_embeddings(fitted, protocol, seeds, clip_id):
+    """Embeddings of one protocol: yields encoder, seed and a table e000, …, clip_id, fold."""
+    for name, _, protocols in fitted:
+        for seed in seeds:
+            parts = [
+                pd.DataFrame(e, columns=[f"e{i:03d}" for i in range(e.shape[1])]).assign(
+                    clip_id=clip_id, fold=fold
+                )
+                for (own, fold), e in protocols[protocol].embeddings.items()
+                if own == seed
+            ]
+            yield name, seed, pd.concat(parts)
+
+
 def chapter_studies(chosen):
     """The studies of chapter 02: what `study` is given for each, besides corpus and manifest.
 

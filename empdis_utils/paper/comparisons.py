@@ -401,6 +401,78 @@ def quadrant_changes(first, second, quadrant, **how) -> pd.DataFrame:
 # --------------------------------------------------------------------------- the recording alone
 
 
+def recording_alone(manifest) -> pd.DataFrame:
+    """Accuracy of the recording-only baseline on the released test split.
+
+    Returns
+    -------
+    DataFrame
+        One row: model, accuracy, ci_low, ci_high, n, right; without a test split NaN and n = 0.
+    """
+    right, ends = np.array([]), (np.nan,) * 3
+    if (manifest["split"] == "test").any():
+        known = splits.recording_baseline(manifest)
+        right = (known["prediction"] == known["y"]).to_numpy(float)
+        ends = inference.share_interval(right, groups=known["dialog_id"])[:3]
+    row = dict(zip(("accuracy", "ci_low", "ci_high"), ends, strict=True))
+    row |= {"n": len(right), "right": int(right.sum())}
+    return pd.DataFrame([{"model": "recording only (release split)"} | row])
+
+
+def beside_paper(accuracy, manifest, paper=None) -> pd.DataFrame:
+    """Accuracies of encoders with the majority class and the paper's Table 1 beside them.
+
+    Parameters
+    ----------
+    accuracy : DataFrame
+        protocol, encoder, modality, accuracy, ….
+    manifest : DataFrame
+    paper : DataFrame, optional
+        `printed.table("table_01")`.
+
+    Returns
+    -------
+    DataFrame
+        `accuracy`, "majority class" of what each protocol evaluates, and "paper …" columns.
+    """
+    test = manifest.loc[manifest["split"] == "test", "y"]
+    largest = {
+        "release": test.value_counts(normalize=True).max() if len(test) else np.nan,
+        "crossfit": manifest["y"].value_counts(normalize=True).max(),
+    }
+    accuracy = accuracy.assign(**{"majority class": accuracy["protocol"].map(largest)})
+    if paper is None:
+        return accuracy
+    named = paper.assign(encoder=paper["model"].str.lower()).set_index("encoder")
+    named = named[["accuracy", "accuracy_sd", "f1"]].astype(float).add_prefix("paper ")
+    return accuracy.join(named, on="encoder")
+
+
+def rows_to_draw(accuracy, paper=None) -> pd.DataFrame:
+    """The table of `beside_paper` as rows of `plots.intervals`.
+
+    Returns
+    -------
+    DataFrame
+        label, modality, accuracy, ci_low, ci_high, mark, hollow: first ours, then the majority
+        class of each protocol, then the paper's models with one standard deviation over runs.
+    """
+    label = accuracy["protocol"] + ": " + accuracy["encoder"] + " (" + accuracy["modality"] + ")"
+    mark = np.where(accuracy["protocol"] == "release", "o", "D")
+    parts = [accuracy.assign(label=label, mark=mark, hollow=False)]
+    largest = accuracy.drop_duplicates("protocol")
+    named = largest["protocol"] + ": majority class"
+    majority = dict(label=named, accuracy=largest["majority class"], mark="|", hollow=False)
+    parts.append(pd.DataFrame(majority).dropna(subset="accuracy"))
+    if paper is not None:
+        value, sd = paper["accuracy"].astype(float), paper["accuracy_sd"].astype(float)
+        label = "paper: " + paper["model"] + " (" + paper["modality"] + ")"
+        ends = dict(accuracy=value, ci_low=value - sd, ci_high=value + sd)
+        parts.append(paper.assign(label=label, mark="s", hollow=True, **ends))
+    names = ["label", "modality", "accuracy", "ci_low", "ci_high", "mark", "hollow"]
+    return pd.concat([part.reindex(columns=names) for part in parts], ignore_index=True)
+
+
 def above_recording(manifest, predictions, *, groups, n_boot=2000, seed=42) -> pd.DataFrame:
     """Accuracy of each fine-tuned encoder minus the recording-only baseline, on the released test.
 

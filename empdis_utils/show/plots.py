@@ -19,10 +19,12 @@ __all__ = [
     "fitting_counts",
     "flow",
     "forest",
+    "histograms",
     "intervals",
     "message",
     "pairs",
     "projection",
+    "recordings",
     "shifts",
     "specification_curve",
     "spreads",
@@ -404,6 +406,27 @@ def forest(tests, n=5):
     return fig
 
 
+def histograms(table, value, hue, *, line, xlabel="", ylabel=""):
+    """Overlaid histograms of whole numbers, one for each entry of `hue`, with a dashed line.
+
+    The longest 1 % are gathered in the last bar.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fig, ax = plt.subplots()
+    values = table[value].astype(float)
+    sns.histplot(
+        table.assign(**{value: values.clip(upper=values.quantile(0.99))}), x=value, hue=hue,
+        element="step", discrete=True, stat="probability", common_norm=False, palette="colorblind",
+        ax=ax,
+    )  # fmt: skip
+    ax.axvline(line, color="black", linestyle="--")
+    ax.set(xlabel=xlabel, ylabel=ylabel)
+    return fig
+
+
 def intervals(
     table,
     value,
@@ -562,17 +585,19 @@ def intervals(
     return axes[0].figure
 
 
-def message(text, width=7.2, height=1.0):
+def message(text, width=7.2, height=1.0, ax=None):
     """A figure that only says why there is none, such as "this corpus has no transcripts".
 
     Returns
     -------
     matplotlib.figure.Figure
+        The one of `ax`, if that is given.
     """
-    fig, ax = plt.subplots(figsize=(width, height))
+    if ax is None:
+        _, ax = plt.subplots(figsize=(width, height))
     ax.set_axis_off()
     ax.text(0.5, 0.5, text, ha="center", va="center", color="0.4")
-    return fig
+    return ax.figure
 
 
 def pairs(table, x, y, line, *, panels, style=None):
@@ -628,6 +653,31 @@ def projection(table):
             )  # fmt: skip
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.02), ncol=2, fontsize="small")
     return grid.set(xticks=[], yticks=[]).set_titles("{col_name}").figure
+
+
+def recordings(table, group, value, *, ylabel=""):
+    """A bar for each recording, sorted by the mean of `value`, as wide as it has clips.
+
+    Parameters
+    ----------
+    table : DataFrame
+        One row per clip.
+    group, value : str
+        Columns: the recording, and a number or bool. A dashed line is the mean of all clips.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    per = table.groupby(group)[value].agg(["mean", "size"]).sort_values(["mean", "size"])
+    fig, ax = plt.subplots()
+    ax.bar(
+        per["size"].cumsum() - per["size"], per["mean"], width=per["size"], align="edge",
+        color=MODALITY_COLORS["fusion"], edgecolor="white", linewidth=0.4,
+    )  # fmt: skip
+    ax.axhline(table[value].mean(), color="black", linestyle="--")
+    ax.set(xlabel="clips, gathered by recording", ylabel=ylabel, ylim=(0, 1))
+    return fig
 
 
 def shifts(

@@ -5,6 +5,8 @@ are the Okabe-Ito set, which people with colour-blindness tell apart
 (https://jfly.uni-koeln.de/color/, 2008).
 """
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
@@ -181,6 +183,14 @@ def effects(
 def leading(table, *names):
     """The same table with these columns first: what the reader is asked to look at."""
     return table[[*names, *(name for name in table.columns if name not in names)]]
+
+
+def save(fig, directory, name):
+    """Write a figure to ``directory/name.png``, for a page that is no chapter. Returns the path."""
+    path = Path(directory) / f"{name}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fig.savefig(path, bbox_inches="tight", metadata={"Software": None})
+    return path
 
 
 class Sentence(str):

@@ -659,7 +659,7 @@ def test_evaluations_pool_validation_clips_that_are_no_test_clips():
 def test_sides_and_remarks_of_probabilities_from_elsewhere():
     table, dialog = rows_of(["a"], "given"), pd.Series(["x", "y"], ["a", "b"])
     assert set(list(disagreement.sides(table).values())[1:]) == {"given"}
-    assert disagreement.sides(rows_of("a"), "all", "finetuned")["unimodal_source"] == "finetuned"
+    assert disagreement.sides(rows_of(["a"]), "all", "finetuned")["unimodal_source"] == "finetuned"
     said = " ".join(disagreement.remarks(table, dialog, "test", "test"))
     assert "Left aside: 1 clips" in said and "NO RECORDINGS ARE KNOWN" in said
     shared = pd.Series(["x", "x"], ["a", "b"])

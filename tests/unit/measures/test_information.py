@@ -3,6 +3,7 @@
 from itertools import combinations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from scipy.spatial import ConvexHull
 from scipy.special import expit, rel_entr
 from sklearn.metrics import mutual_info_score
 
+from empdis_utils.measures import information
 from empdis_utils.measures.information import ATOMS, decompose, partial_information
 
 
@@ -255,3 +257,22 @@ def test_decompose_says_what_is_wrong(y, p_2, message):
 def test_joint_must_be_one(joint, message):
     with pytest.raises(ValueError, match=message):
         partial_information(joint)
+
+
+def test_every_pair_of_single_modalities_is_decomposed_from_its_mean():
+    rng = np.random.default_rng(3)
+    clips = [f"c{i}" for i in range(40)]
+    y = dict(zip(clips, rng.integers(0, 2, 40), strict=True))
+    rows = [
+        {"clip_id": c, "inputs": m, "seed": s, "y": y[c], "p": rng.random()}
+        for m in ("audio", "text", "audio+text")
+        for s in (1, 2)
+        for c in clips
+    ]
+    frame, groups = pd.DataFrame(rows), pd.Series([f"r{i // 4}" for i in range(40)], clips)
+    found = information.decompose_pairs(frame, groups=groups, seed=4)
+    assert set(found["pair"]) == {"audio, text"}
+    mean = frame.groupby(["inputs", "clip_id"])["p"].mean()
+    p = [mean[m].loc[clips].to_numpy() for m in ("audio", "text")]
+    one = information.decompose(np.array([*y.values()]), *p, groups=groups.to_numpy(), seed=4)
+    pd.testing.assert_frame_equal(found.drop(columns="pair"), one)

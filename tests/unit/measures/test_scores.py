@@ -182,3 +182,29 @@ def test_more_classes_are_judged_by_the_likeliest():
     frame = pd.DataFrame({"inputs": "text", "seed": 1, "y": [2, 1], "p": [0.1, 0.4]})
     frame[["p_0", "p_1", "p_2"]] = [[0.1, 0.1, 0.8], [0.3, 0.4, 0.3]]
     assert scores.by_seed(frame) == {"text": [1.0]}
+
+
+def test_pairs_of_encoders_are_compared_by_their_mean_probability(predictions):
+    frame = predictions.rename(columns={"inputs": "encoder"}).assign(protocol="release")
+    groups = pd.Series([f"r{i // 5}" for i in range(40)], [f"c{i}" for i in range(40)])
+    row = scores.compare_pairs(frame, groups=groups, n_boot=100).iloc[0]
+    mean = frame.groupby(["encoder", "clip_id"])[["p", "y"]].mean()
+    right = ((mean["p"] > 0.5) == mean["y"]).unstack("encoder").loc[groups.index]
+    assert (row["a"], row["b"]) == ("audio", "text")
+    assert row["difference"] == pytest.approx(right["audio"].mean() - right["text"].mean())
+    assert row["p"] == scores.mcnemar(right["audio"], right["text"])["p"].iloc[0]
+    assert row["p_holm"] == row["p_flip"]
+    assert scores.compare_pairs(frame.query("encoder == 'text'"), groups=groups).empty
+
+
+def test_features_that_hold_the_label_of_a_split_are_given_away():
+    rng = np.random.default_rng(0)
+    manifest = pd.DataFrame({"clip_id": [f"c{i}" for i in range(80)], "y": np.arange(80) % 2})
+    manifest["dialog_id"] = [f"r{i // 4}" for i in range(80)]
+    manifest["split"] = np.where(np.arange(80) < 40, "train", "test")
+    x = rng.normal(size=(80, 2))
+    x[:40, 0] += 8 * (2 * manifest["y"][:40] - 1)
+    found = scores.feature_leak({"text": pd.DataFrame(x)}, manifest).set_index("released split")
+    accuracy = found["accuracy, held out by recording"]
+    assert accuracy["train"] > 0.95 and accuracy["test"] < 0.8 and (found["n"] == 40).all()
+    assert scores.feature_leak({}, manifest).empty

@@ -4,6 +4,7 @@ import re
 from itertools import permutations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from scipy.stats import entropy
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import brier_score_loss, log_loss
 
-from empdis_utils.measures import inference
+from empdis_utils.measures import inference, uncertainty
 from empdis_utils.measures.uncertainty import (
     calibration,
     conformal_sets,
@@ -286,3 +287,26 @@ def test_conformal_sets_by_hand_and_with_too_few_clips():
     assert conformal_sets([0.9, 0.8], [1, 1], [0.5, 0.99], level=0.9).all()
     with pytest.raises(ValueError, match="level"):
         conformal_sets([0.9], [1], [0.5], level=1)
+
+
+def test_scaled_calibration_is_calibration_before_and_after_each_fit():
+    rng = np.random.default_rng(5)
+    frame = pd.DataFrame({"clip_id": [f"c{i}" for i in range(60)], "seed": 1})
+    frame = frame.assign(fold=np.arange(60) % 2, p=rng.random(60))
+    frame["y"] = (rng.random(60) < frame["p"]).astype(int)
+    chosen = frame.assign(y=(rng.random(60) < frame["p"]).astype(int))
+    groups = pd.Series([f"r{i // 3}" for i in range(60)], frame["clip_id"])
+    how = dict(groups=groups, n_boot=50)
+    table, bins, reasons = uncertainty.scaled_calibration(frame, chosen, **how)
+    table = table.set_index("probabilities")
+    arrays = frame["y"].to_numpy(), frame["p"].to_numpy()
+    summary, _ = uncertainty.calibration(*arrays, groups=groups.to_numpy(), n_boot=50)
+    assert table.loc["as trained", "ece"] == summary["ece"]
+    fitted = []
+    for fold in (0, 1):
+        of = [t[t["fold"] == fold] for t in (chosen, frame)]
+        found = uncertainty.temperature_scale(of[0]["p"], of[0]["y"], of[1]["p"])
+        fitted.append(found[1:])
+    assert table["median temperature"].iloc[1] == np.median([t for t, _ in fitted])
+    assert reasons == [why for _, why in fitted if why]
+    assert (bins["n"] > 0).all() and bins["probabilities"].nunique() == 2

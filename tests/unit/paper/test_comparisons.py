@@ -211,3 +211,48 @@ def test_above_recording_on_the_released_split(predictions):
     assert row["difference"] == pytest.approx(((tuned["p"] > 0.5) == tuned["y"]).mean() - base)
     assert comparisons.above_recording(manifest.assign(split="test"), tuned, **HOW).empty
     assert comparisons.above_recording(manifest, tuned.assign(fold=3), **HOW).empty
+
+
+def test_gate_summary_is_mean_and_sd_of_each_modality():
+    rng = np.random.default_rng(2)
+    rows = [{"clip_id": c, "seed": s, "modality": m, "gate": rng.random(), "attention": 0.5}
+            for c in ID for s in SEEDS for m in ("audio", "text")]  # fmt: skip
+    gates = pd.DataFrame(rows)
+    table = comparisons.gate_summary(gates, **HOW).set_index("modality")
+    for name, part in gates.groupby("modality"):
+        row = table.loc[name]
+        assert row["gate_mean"] == pytest.approx(part["gate"].mean())
+        assert row["gate_sd"] == pytest.approx(part["gate"].std())
+        assert row["gate_low"] < row["gate_mean"] < row["gate_high"] and row["n"] == CLIPS
+    assert table["attention_mean"].tolist() == [0.5, 0.5]
+
+
+def test_comparisons_of_models_stand_below_each_other(predictions):
+    found = comparisons.about_models(predictions, **HOW)
+    gaps = comparisons.disagreement_gaps(predictions, **HOW)
+    pd.testing.assert_frame_equal(
+        found[found["about"] == "disagreement"][gaps.columns].reset_index(drop=True),
+        gaps,
+        check_dtype=False,
+    )
+    assert set(found["about"]) == {"disagreement", "misled"}
+
+
+def test_encoders_stand_beside_the_recording_alone_the_majority_and_the_paper():
+    manifest = pd.DataFrame({"clip_id": list("abcdef"), "dialog_id": list("xxyxyy")})
+    manifest = manifest.assign(split=["train"] * 3 + ["test"] * 3, y=[1, 1, 0, 1, 0, 1])
+    alone = comparisons.recording_alone(manifest).iloc[0]
+    assert (alone["n"], alone["right"], alone["accuracy"]) == (3, 2, pytest.approx(2 / 3))
+    nothing = comparisons.recording_alone(manifest.query("split == 'train'")).iloc[0]
+    assert nothing["n"] == 0 and np.isnan(nothing["accuracy"])
+    accuracy = pd.DataFrame({"protocol": ["release", "crossfit"], "encoder": "roberta"})
+    accuracy = accuracy.assign(modality="text", accuracy=0.6, ci_low=0.5, ci_high=0.7)
+    paper = pd.DataFrame({"model": ["RoBERTa"], "modality": ["text"], "accuracy": ["0.75"]})
+    paper = paper.assign(accuracy_sd="0.01", f1="0.7")
+    beside = comparisons.beside_paper(accuracy, manifest, paper)
+    assert beside["majority class"].tolist() == [pytest.approx(2 / 3)] * 2
+    assert beside["paper accuracy"].tolist() == [0.75, 0.75]
+    drawn = comparisons.rows_to_draw(beside, paper).set_index("label")
+    assert drawn.loc["paper: RoBERTa (text)", "ci_low"] == pytest.approx(0.74)
+    assert drawn["mark"].tolist() == ["o", "D", "|", "|", "s"]
+    assert "paper accuracy" not in comparisons.beside_paper(accuracy, manifest)

@@ -219,3 +219,19 @@ def test_flow_draws_every_path_and_colours_those_that_stay():
     with pytest.raises(KeyError, match="nothing"):
         plots.flow(paths, ["one", "nothing"], "n")
     assert len(plots.flow(paths.head(0), ["one", "two"], "n").axes[0].patches) == 0
+
+
+def test_recordings_are_sorted_bars_as_wide_as_their_clips():
+    table = pd.DataFrame({"r": ["a", "a", "b", "c"], "y": [True, False, True, False]})
+    ax = plots.recordings(table, "r", "y").axes[0]
+    assert [(b.get_x(), b.get_width(), b.get_height()) for b in ax.patches] == [
+        (0, 1, 0.0), (1, 2, 0.5), (3, 1, 1.0),
+    ]  # fmt: skip
+    assert list(ax.lines[0].get_ydata()) == [0.5, 0.5]
+
+
+def test_histograms_have_a_legend_entry_for_each_label_and_a_line():
+    table = pd.DataFrame({"n": [1, 2, 3, 4], "label": ["x", "x", "y", "y"]})
+    ax = plots.histograms(table, "n", "label", line=2.5).axes[0]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["x", "y"]
+    assert [list(line.get_xdata()) for line in ax.lines] == [[2.5, 2.5]]
