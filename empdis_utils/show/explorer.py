@@ -4,12 +4,12 @@
 is that of `disagreement.quadrant_of`; a test in a browser holds it to that.
 """
 
-import html
 import json
 
 import numpy as np
 
 from empdis_utils.show import style
+from empdis_utils.show.templates import render
 
 __all__ = ["page", "records"]
 
@@ -87,43 +87,14 @@ def page(data, name, media="", threshold=0.5):
     }
     embedded = json.dumps({**data, "look": look, "media": media}, ensure_ascii=False)
     embedded = embedded.replace("<", "\\u003c")  # a transcript cannot end the script element
-    shown = len(data["clips"]["id"])
-    drawn, of_what = f"All {shown:,} clips.", ""
-    if shown < data["n_clips"]:
-        drawn = (
-            f"A seeded sample of {shown:,} of {data['n_clips']:,} clips, to keep this page small."
-        )
-        of_what = ", of the sample"
-
-    def options(values):
-        texts = [html.escape(str(value)) for value in values]
-        return "".join(f'<option value="{text}">{text}</option>' for text in texts)
-
-    seeds = sorted(data["seeds"], key=lambda s: s != "ensemble")
-    listed = f"clips-{html.escape(name)}"
-    heads = ("quadrant", "who is right", "clips", "share", "entropy (nats)")
-    head = "".join(f'<th scope="col">{text}</th>' for text in heads)
-    return f"""<div class="explorer mathjax_ignore" id="explorer-{html.escape(name)}">
-<p class="explorer-off">The explorer needs scripts. The figure and the table above show the same
-clips.</p>
-<div class="explorer-on" hidden>
-<p>{drawn} Choose a mark, or a clip by its name, to open its card.</p>
-<div class="explorer-controls">
-<label>Modality <select data-set="modality">{options(data["modalities"])}</select></label>
-<label>Seed <select data-set="seed">{options(seeds)}</select></label>
-<label>Threshold <input data-set="threshold" type="number" min="0" max="1" step="any"
-value="{float(threshold)!r}" required></label>
-<input data-move="threshold" type="range" min="0" max="1" step="0.01"
-value="{float(threshold)!r}" aria-label="Threshold, to slide">
-<label>Clip <input data-set="clip" list="{listed}" size="12" autocomplete="off"></label>
-<datalist id="{listed}">{options(data["clips"]["id"])}</datalist>
-</div>
-<div class="explorer-plot" role="img" aria-label="Scatter plot of confidence in the correct label:
-one modality across, fusion up. The table below counts its quadrants."></div>
-<table class="explorer-counts">
-<caption>Clips and mean entropy of fusion in each quadrant{of_what}</caption>
-<thead><tr>{head}</tr></thead><tbody></tbody></table>
-<div class="explorer-card" aria-live="polite"></div>
-</div>
-<script type="application/json">{embedded}</script>
-</div>"""
+    return render(
+        "explorer.html",
+        run=name,
+        n=len(data["clips"]["id"]),
+        n_clips=data["n_clips"],
+        modalities=data["modalities"],
+        seeds=sorted(data["seeds"], key=lambda s: s != "ensemble"),
+        ids=data["clips"]["id"],
+        threshold=repr(float(threshold)),
+        embedded=embedded,
+    )

@@ -1,7 +1,7 @@
 """Where would X be? Asked of a newcomer who saw the names and lines of the rooms, no file.
 
-The questions were written down before anybody was asked. Of 32 first guesses of a room 30 were right;
-"the key of a cache entry" and "Dask" were looked for in `press`, which chapters cannot import.
+The questions were written down before anybody was asked. Of 32 first guesses of a room, 30 were
+right; "the key of a cache entry" and "Dask" were looked for in `press`, which chapters may not use.
 """
 
 import importlib
