@@ -166,7 +166,7 @@ def closure(names):
         if path is not None:
             made, more, text = _module(path, path.stat().st_mtime_ns)
             found |= {".".join((PACKAGE.name, *name)): made, **data_named(text, path.parent)}
-            waiting |= more - seen
+            waiting |= {name[:-1], *more} - seen  # Python runs the room's own file first
     return found
 
 
