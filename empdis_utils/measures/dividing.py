@@ -274,7 +274,7 @@ def cells(first, second, whole, *, groups, names=("first", "second"), n_boot=200
     """
     table = predictors(first, second, whole, names)
     one, two = (table[f"{name} division"] for name in names)
-    middle = np.nanmedian(np.concatenate([one, two]))
+    middle = pd.concat([one, two]).median()
     apart = majority_differs(first, second)
     kinds = {
         "both": (one <= middle) & (two <= middle),
