@@ -136,6 +136,48 @@ def coefficients(
     return pd.concat(rows, ignore_index=True)[COLUMNS]
 
 
+def sentence(effects, second="video", called="face") -> str:
+    """What divides people, in one sentence.
+
+    Parameters
+    ----------
+    effects : DataFrame
+        The table `division_coefficients` (`coefficients`, per standard deviation).
+    second : str
+        The channel that incongruence is held against, as the votes call it.
+    called : str
+        Its name in the sentence.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> rows = [["noise taken out", t, 0.1, 0.0, 0.2, "ok", ""] for t in ("incongruence",)]
+    >>> columns = ["model", "term", "estimate", "ci_low", "ci_high", "status", "reason"]
+    >>> few = pd.DataFrame(rows, columns=columns).assign(ci_low=np.nan, reason="too few clips")
+    >>> sentence(few)
+    'What divides people cannot be told: too few clips.'
+    """
+    clean = effects[effects["model"] == MODELS[1]].set_index("term")
+    terms = ["incongruence", f"{second} division", f"incongruence minus {second} division"]
+    if not np.isfinite(clean["ci_low"].reindex(terms[:1]).item()):
+        return f"What divides people cannot be told: {clean['reason'].iloc[0]}."
+    own, other, gap = (clean.loc[term] for term in terms)
+
+    def said(row):
+        return f"{row['estimate']:.3f} [{row['ci_low']:.3f}, {row['ci_high']:.3f}]"
+
+    does = "divides" if own["ci_low"] > 0 else "is not shown to divide"
+    much = "not clearly more than"
+    much = "less than" if gap["ci_high"] < 0 else "more than" if gap["ci_low"] > 0 else much
+    return (
+        f"Conflict {does} people who get both channels ({said(own)} per standard deviation), "
+        f"{much} an unclear {called} by itself ({said(other)})."
+    )
+
+
 def beside_mixture(found, weight, names=("first", "second")) -> pd.DataFrame:
     """Coefficients per unit beside those of people who each follow one channel.
 
@@ -274,7 +316,7 @@ def cells(first, second, whole, *, groups, names=("first", "second"), n_boot=200
     """
     table = predictors(first, second, whole, names)
     one, two = (table[f"{name} division"] for name in names)
-    middle = np.nanmedian(np.concatenate([one, two]))
+    middle = pd.concat([one, two]).median()
     apart = majority_differs(first, second)
     kinds = {
         "both": (one <= middle) & (two <= middle),

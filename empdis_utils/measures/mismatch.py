@@ -190,6 +190,7 @@ def compared(mismatch, scores, groups, *, floor=None, n_boot=2000, seed=42) -> p
     labels = names + [f"{TRAINED} - {names[k]}" for _, k in pairs]
     found = found.assign(detector=labels, n_mismatch=int(mismatch.sum()))
     if floor is not None:
+        floor = floor[floor["clip_id"].isin(groups.index)]
         own = inference.auroc_interval(
             floor["mismatch"].to_numpy(), floor["score"].to_numpy(),
             groups=groups.loc[floor["clip_id"]].to_numpy(), **how,

@@ -317,7 +317,7 @@ def flow(table, columns, size, *, headings=(), names=None, colors=None, title=""
     >>> import pandas as pd
     >>> paths = pd.DataFrame({"one": ["a", "b"], "two": ["a", "a"], "n": [2, 1]})
     >>> fig = flow(paths, ["one", "two"], "n", headings=["before", "after"])
-    >>> [text.get_text() for text in fig.axes[0].texts][:2]
+    >>> [text.get_text() for text in fig.axes[0].texts][-2:]
     ['before', 'after']
     """
     seen = dict.fromkeys(answer for column in columns for answer in table[column])

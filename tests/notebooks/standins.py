@@ -122,3 +122,34 @@ def cremad(folder, seed=3, n_actors=12, per_actor=10, n_votes=9):
                 best = "ADFHNS"[int(counts.argmax())]
                 rows.append([number, *counts, name, n_votes, counts.max() / n_votes, best])
     _write(folder / "cremad" / "tabulatedVotes.csv", [head, *rows])
+
+
+def mustardpp(folder, seed=4, per_speaker=12):
+    """Lines in which the meant emotion differs when sarcastic; two speakers always are."""
+    rng, rows = np.random.default_rng(seed), []
+    head = ["SCENE", "KEY", "SENTENCE", "END_TIME", "SPEAKER", "SHOW", "Sarcasm", "Sarcasm_Type"]
+    head += ["Implicit_Emotion", "Explicit_Emotion", "Valence", "Arousal"]
+    for speaker in range(10):
+        for i in range(per_speaker):
+            key, show = f"{speaker}_{i}", f"SHOW{speaker % 3}"
+            sarcastic = int(speaker < 2 or (speaker < 8 and rng.random() < 0.4))
+            words = " ".join(rng.choice(WORDS[0] + WORDS[1], size=5))
+            rows.append([key, f"{key}_c", "Before it.", "0:01", "OTHER", show, *[""] * 6])
+            meant = "Anger" if sarcastic else "Happiness"
+            said = [words, "0:02", f"S{speaker}", show, sarcastic, "PRO" if sarcastic else "NONE"]
+            rows.append([key, f"{key}_u", *said, meant, "Happiness", 4, 5])
+    _write(folder / "mustardpp" / "mustard++_text.csv", [head, *rows])
+
+
+def sims_label(path, seed=5, n_videos=12, per_video=8):
+    """CH-SIMS' label.csv: the whole clip follows the picture, and the words go their own way."""
+    rng, rows = np.random.default_rng(seed), []
+    for video in range(n_videos):
+        for clip in range(per_video):
+            text, sound, face = rng.choice([-0.8, -0.2, 0.0, 0.2, 0.8], 3)
+            about = ["Positive" if face > 0 else "Negative", "train"]
+            rows.append(
+                [f"video_{video:04d}", f"{clip:04d}", "好", face, text, sound, face, *about]
+            )
+    head = ["video_id", "clip_id", "text", "label", "label_T", "label_A", "label_V"]
+    _write(path, [[*head, "annotation", "mode"], *rows])

@@ -366,3 +366,15 @@ def test_08_ledger_follows_its_rules(read, read_book):
     assert len(about_people) >= 10 and set(about_people["verdict"]) == {"not testable"}
     absent = ledger[ledger["profile"] == "paper"]
     assert set(absent["verdict"]) == {"not testable"} and (absent["note"] != "").all()
+
+
+def test_12_detectors_are_ranked_by_their_auroc_on_planted_mismatches(read, truth):
+    scores = read("mismatch_scores").set_index("clip_id")
+    cues = truth.loc[scores.index, ["text_cue", "video_cue"]]
+    assert (cues["text_cue"] != cues["video_cue"]).equals(scores["mismatch"].astype(bool))
+    found = read("mismatch").set_index("detector")
+    for name in scores.columns.drop("mismatch"):
+        expected = roc_auc_score(scores["mismatch"], scores[name])
+        assert found.loc[name, "estimate"] == pytest.approx(expected)
+    assert found.loc["metadata only", "ci_low"] < 0.5  # nothing was planted there
+    assert found.loc["opposition", "estimate"] > found.loc["metadata only", "estimate"]

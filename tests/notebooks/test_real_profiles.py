@@ -11,7 +11,7 @@ import pytest
 import standins
 from sklearn.metrics import accuracy_score
 
-from empdis_utils.data import tables
+from empdis_utils.data import corpora, tables
 from empdis_utils.press import parameters, run
 
 # The stand-ins are not the published files, and the loaders rightly say so.
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*differs from the published fil
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("corpora")
-    for name in ("empspeech", "mosi", "cremad"):
+    for name in ("empspeech", "mosi", "cremad", "mustardpp"):
         getattr(standins, name)(folder)
     return folder
 
@@ -40,11 +40,13 @@ def runs(data, tmp_path_factory):
         "08_choices": ["n_seeds=2", "n_boot=200"],
         "08_specification": ["n_perm=99"],
         "09_conflict": ["n_boot=200"],
+        "12_incongruence": ["n_boot=200", "n_splits=3"],
+        "12_sarcasm": ["n_boot=200", "n_repeats=2"],
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EMPDIS_DATA", str(data))
         patch.setenv("EMPDIS_CACHE", str(folder / "cache"))
-        for profile in ("empspeech", "mosi", "cremad"):
+        for profile in ("empspeech", "mosi", "cremad", "mustardpp"):
             for chapter in parameters.read_profile(profile)["chapters"]:
                 run.run_chapter(profile, chapter, folder, overrides=small.get(chapter, []))
         for chapter in ("00_findings", "08_ledger"):
@@ -294,3 +296,71 @@ def test_mosi_specifications_hold_every_training(runs):
     assert set(paths["unimodal"]) == {"network"}  # no encoder was fine-tuned
     curve = tables.read(runs / "mosi" / "artifacts", "specification_curve").set_index("direction")
     assert curve["holds"].between(0, 1).all() and (curve["p"] >= 1 / 100).all()
+
+
+def channel_votes(data):
+    votes = pd.read_csv(data / "cremad" / "tabulatedVotes.csv")
+    channel = votes.iloc[:, 0].astype(str).str[0]
+    kept = [votes[channel == c].set_index("fileName")[list("ADFHNS")].sort_index() for c in "123"]
+    faulty = {*corpora.CREMAD_FAULTY, *corpora.CREMAD_SILENT}
+    good = [name for name in kept[0].index if name not in faulty]
+    return [part.loc[good].to_numpy(float) for part in kept]
+
+
+def test_cremad_incongruence_is_its_formula(runs, data):
+    a, b, _ = channel_votes(data)
+    n, m = a.sum(axis=1, keepdims=True), b.sum(axis=1, keepdims=True)
+    plain = ((a / n - b / m) ** 2).sum(axis=1)
+    noise = sum(((v / k) * (1 - v / k)).sum(axis=1) / (k[:, 0] - 1) for v, k in ((a, n), (b, m)))
+    rates = tables.read(runs / "cremad" / "artifacts", "incongruence_rates")
+    rates = rates.set_index(["number", "compared"])["estimate"]
+    assert rates["plain", "voice against face"] == pytest.approx(plain.mean())
+    assert rates["unbiased", "voice against face"] == pytest.approx((plain - noise).mean())
+    assert abs(rates["unbiased", "two halves of voice"]) < 0.05
+    assert rates["plain", "two halves of voice"] > 0.1
+
+
+def test_cremad_flows_hold_every_clip_and_conflict_is_answered(runs, data):
+    artifacts = runs / "cremad" / "artifacts"
+    a, _, _ = channel_votes(data)
+    assert tables.read(artifacts, "channel_flows")["clips"].sum() == pytest.approx(len(a))
+    effects = tables.read(artifacts, "division_coefficients")
+    clean = effects[effects["model"] == "noise taken out"].set_index("term")
+    gap = clean.loc["incongruence", "estimate"] - clean.loc["video division", "estimate"]
+    assert clean.loc["incongruence minus video division", "estimate"] == pytest.approx(gap)
+    ledger = tables.read(runs / "book" / "artifacts", "claims").query("profile == 'cremad'")
+    row = ledger.set_index("claim_id").loc["conflict-over-unclear-face"]
+    if np.isfinite(clean.loc["incongruence minus video division", "ci_low"]):
+        assert row["run_value"] == pytest.approx(gap)
+
+
+def test_sarcasm_is_a_mismatch_and_speakers_give_it_away(runs):
+    artifacts = runs / "mustardpp" / "artifacts"
+    emotions = tables.read(artifacts, "sarcasm_emotions").set_index("label")
+    assert emotions["estimate"].to_dict() == {"sarcastic": 1, "sincere": 0}  # as planted
+    at = tables.read(artifacts, "sarcasm_accuracy").set_index(["features", "folds"])["estimate"]
+    assert at["speaker only", "random"] > at["speaker only", "speakers"] + 0.05
+    assert at["words (TF-IDF)", "random"] < 0.75  # no word was planted
+
+
+def test_one_label_per_channel_gives_the_chapter_by_profile(tmp_path, monkeypatch):
+    """CH-SIMS' header: three channels, one rating each. No null, no noise, and it says so."""
+    standins.sims_label(tmp_path / "label.csv")
+    monkeypatch.setenv("EMPDIS_CACHE", str(tmp_path / "cache"))
+    given = [f"corpus=ratings:{tmp_path / 'label.csv'}", "first=text", "second=video"]
+    given += [
+        "whole=text+audio+video",
+        "called={text: words, video: face}",
+        "answers={}",
+        "n_boot=100",
+    ]
+    run.run_chapter("cremad", "12_incongruence", tmp_path, overrides=given)
+    artifacts = tmp_path / "cremad" / "artifacts"
+    rates = tables.read(artifacts, "incongruence_rates").set_index(["number", "compared"])
+    sign = pd.read_csv(tmp_path / "label.csv")[["label_T", "label_V"]].apply(np.sign)
+    expected = (sign["label_T"] != sign["label_V"]).mean()
+    assert rates.loc[("majority", "words against face"), "estimate"] == pytest.approx(expected)
+    assert np.isnan(rates.loc[("majority", "two halves of words"), "estimate"])
+    flows = tables.read(artifacts, "channel_flows")
+    assert (flows["whole"] == flows["second"]).all()  # as planted
+    assert set(tables.read(artifacts, "division_coefficients")["status"]) == {"too_few"}

@@ -91,3 +91,20 @@ def test_one_vote_says_nothing_of_division():
     table = dividing.predictors(one, one, one)
     assert dividing.clustered(table, {"a": np.arange(40)}).empty
     assert dividing.held_out(table, np.arange(40)).empty
+
+
+@pytest.mark.parametrize(
+    ("gap", "words"),
+    [
+        ((-0.2, -0.1), "less than"),
+        ((0.1, 0.2), "more than"),
+        ((-0.1, 0.1), "not clearly more than"),
+    ],
+)
+def test_the_sentence_follows_the_intervals(gap, words):
+    rows = [("incongruence", 0.03, 0.02, 0.04), ("video division", 0.16, 0.15, 0.17)]
+    rows.append(("incongruence minus video division", sum(gap) / 2, *gap))
+    table = pd.DataFrame(rows, columns=["term", "estimate", "ci_low", "ci_high"])
+    said = dividing.sentence(table.assign(model="noise taken out", reason=""))
+    assert said.startswith("Conflict divides people") and f", {words} an unclear face" in said
+    assert "0.030 [0.020, 0.040]" in said and "0.160 [0.150, 0.170]" in said
