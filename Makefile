@@ -72,7 +72,7 @@ pdf: book  ## The whole book as one PDF, _build/book.pdf (needs Chromium or Chro
 	@$(PY) -m empdis_utils.press.pages pdf --build "$$BUILD"
 
 data: $(ENV)  ## Download the real corpora into the cache, checked by SHA-256
-	@$(PY) -m empdis_utils.data.corpora empspeech mosi cremad
+	@$(PY) -m empdis_utils.data.corpora empspeech mosi cremad mustardpp
 
 clips: $(ENV)  ## Fetch EMPSPEECH's clips from YouTube: AGREE=yes [SLEEP=10] [AGAIN=yes] (book/rerun.md)
 	@$(PY) -m empdis_utils.data.youtube $(if $(filter yes,$(AGREE)),--agree) $${SLEEP:+--sleep "$$SLEEP"} $(if $(filter yes,$(AGAIN)),--again)

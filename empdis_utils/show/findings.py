@@ -11,6 +11,7 @@ from matplotlib import pyplot as plt
 
 from empdis_utils.controls import placebo
 from empdis_utils.data import tables
+from empdis_utils.measures import dividing
 from empdis_utils.paper import printed
 from empdis_utils.show import plots, style
 
@@ -192,7 +193,10 @@ def sentences(runs, contrast) -> dict:
         return f"{corpus} is not in this copy of the book."
 
     found = dict.fromkeys(("features", "seeds"), absent("MOSI"))
-    found |= {"split": absent("EMPSPEECH"), "people": absent("CREMA-D")}
+    found |= {
+        "split": absent("EMPSPEECH"),
+        **dict.fromkeys(("people", "conflict"), absent("CREMA-D")),
+    }
     found["known"] = absent("The synthetic corpus")
     found["placebo"] = "No run with a placebo is in this copy of the book."
     best = printed.table("table_01")["accuracy"].astype(float).max()
@@ -213,6 +217,9 @@ def sentences(runs, contrast) -> dict:
         found["people"] = (
             f"On CREMA-D, people agree on the emotion (Fleiss' kappa) with {', '.join(kappas)}."
         )
+    effects = _rows(runs, "cremad", "division_coefficients")
+    if len(effects):
+        found["conflict"] = f"Voice against face, rated by crowds: {dividing.sentence(effects)}"
     flags = said("fixture", "recovery_auroc", "{it} for {modality}", ("auroc",))
     if flags:
         found["known"] = (
