@@ -213,8 +213,8 @@ def curves(
             ax.set_xticks(range(len(levels)), levels)
             ax.set_xlim(-0.3, len(levels) - 0.7)
         if log:
-            ticks = sorted(part[x].unique())
-            ax.set(xscale="log", xticks=ticks, xticklabels=ticks)
+            levels = sorted(part[x].unique())
+            ax.set(xscale="log", xticks=levels, xticklabels=levels)
             ax.minorticks_off()
         ax.set(xlabel=x if xlabel is None else xlabel, ylim=ylim)
         ax.set_title(title, fontsize=10)

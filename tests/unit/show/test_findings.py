@@ -41,10 +41,10 @@ def test_one_line_for_each_question_that_a_run_answers(runs):
 
 def test_sentences_say_what_is_not_here(runs):
     said = findings.sentences(runs, CONTRAST)
-    assert list(said) == ["features", "seeds", "split", "people", "known", "placebo"]
+    assert list(said) == ["features", "seeds", "split", "people", "conflict", "known", "placebo"]
     assert "0.200 [0.100, 0.300] of 9 test clips" in said["split"]
     assert "people's votes on CREMA-D: audio 0.500 [0.400, 0.600]." in said["placebo"]
-    for name in ("features", "seeds", "people", "known"):
+    for name in ("features", "seeds", "people", "conflict", "known"):
         assert said[name].endswith("is not in this copy of the book.")
 
 

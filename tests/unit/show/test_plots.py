@@ -235,3 +235,9 @@ def test_histograms_have_a_legend_entry_for_each_label_and_a_line():
     ax = plots.histograms(table, "n", "label", line=2.5).axes[0]
     assert [t.get_text() for t in ax.get_legend().get_texts()] == ["x", "y"]
     assert [list(line.get_xdata()) for line in ax.lines] == [[2.5, 2.5]]
+
+
+def test_panels_on_a_logarithmic_axis_have_ticks_at_their_values():
+    table = pd.DataFrame({"n": [8, 16] * 2, "y": 1.0, "who": "a", "panel": list("uuvv")})
+    for ax in plots.curves(table, "n", "y", "who", panels="panel", log=True).axes:
+        assert [t.get_text() for t in ax.get_xticklabels()] == ["8", "16"]
