@@ -156,7 +156,7 @@ def book_jobs(runs, hashes, asked=()):
     runs : Path
     hashes : inputs.Hashes
     asked : sequence of str
-        Profiles to show. Default: those whose file says ``book: true`` and whose corpus is at hand,
+        Profiles to show. Default: those whose file says ``book: N`` and whose corpus is at hand,
         or whose last run still holds.
     """
     jobs, notes, shown = [], [], []

@@ -137,7 +137,7 @@ SOUNDS = {
     "voice with DC": (voice(4) + 0.1, RATE),
 }
 # Values of the Praat program, version 6.3.07, for SOUNDS written as 16-bit WAV; made by
-# `python tests/unit/test_acoustics.py`. Columns: acoustics.FEATURES, for 10 tokens.
+# `python tests/unit/features/test_acoustics.py`. Columns: acoustics.FEATURES, for 10 tokens.
 PRAAT_VALUES = {
     "tone": [
         219.9996130516,
