@@ -178,6 +178,7 @@ def forest(tests, n=5):
         how = dict(hue="hue", marker="marker", hollow="hollow", lines={0: "-"}, title=family)
         intervals(part, "hedges_g", "label", **how, axes=[ax])
         ax.tick_params(axis="y", labelsize="small")
+    axes[0, 0].autoscale(axis="x")  # `intervals` has set the limits of one panel
     axes[-1, 0].set_xlabel("Hedges g (first group minus second)")
     return fig
 
