@@ -31,7 +31,6 @@ __all__ = [
     "verdict_grid",
     "violins",
 ]
-__all__ = ["flow", "intervals", "message"]
 
 #: Colour of each thing that has one on every page; what is not named is black.
 COLORS = {**MODALITY_COLORS, **QUADRANT_COLORS, "voice": MODALITY_COLORS["audio"]}
@@ -402,6 +401,7 @@ def forest(tests, n=5):
         how = dict(hue="hue", marker="marker", hollow="hollow", lines={0: "-"}, title=family)
         intervals(part, "hedges_g", "label", **how, axes=[ax])
         ax.tick_params(axis="y", labelsize="small")
+    axes[0, 0].autoscale(axis="x")  # `intervals` has set the limits of one panel
     axes[-1, 0].set_xlabel("Hedges g (first group minus second)")
     return fig
 
