@@ -120,6 +120,7 @@ def curves(
     band=False,
     black=None,
     dashed=(),
+    hollow=(),
     color=None,
     panels=None,
     lines=None,
@@ -146,6 +147,8 @@ def curves(
         Entries of `hue` that are black; all others are then grey.
     dashed : sequence of str
         Entries of `hue` whose line is dashed.
+    hollow : sequence of str
+        Entries of `hue` whose line is dashed and whose marks are open.
     color : str, optional
         Column whose entries have the colour in `COLORS`, where those of `hue` have none.
     panels : str, optional
@@ -189,10 +192,10 @@ def curves(
             known = COLORS.get(own[color].iloc[0] if color else name)
             paint = known if black is None else "black" if name in black else "0.55"
             across = own[x] if levels is None else own[x].map(levels.index)
-            (line,) = ax.plot(
-                across, own[y], "--" if name in dashed else "-", marker=shapes[name], color=paint,
-                label=name,
-            )  # fmt: skip
+            dash = "--" if name in (*dashed, *hollow) else "-"
+            (line,) = ax.plot(across, own[y], dash, marker=shapes[name], color=paint, label=name)
+            if name in hollow:
+                line.set_markerfacecolor("white")
             if band:
                 ax.fill_between(across, own[low], own[high], color=line.get_color(), alpha=0.15)
             elif low:
