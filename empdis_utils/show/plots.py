@@ -25,6 +25,7 @@ __all__ = [
     "pairs",
     "projection",
     "recordings",
+    "shares_below",
     "shifts",
     "specification_curve",
     "spreads",
@@ -680,6 +681,35 @@ def recordings(table, group, value, *, ylabel=""):
     )  # fmt: skip
     ax.axhline(table[value].mean(), color="black", linestyle="--")
     ax.set(xlabel="clips, gathered by recording", ylabel=ylabel, ylim=(0, 1))
+    return fig
+
+
+def shares_below(table, names, *, at, dashed=(), xlabel="", ylabel=""):
+    """Share of rows below each value, a step curve per column, beside the diagonal.
+
+    Parameters
+    ----------
+    table : DataFrame
+    names : dict
+        Column -> its name in the legend.
+    at : float
+        x of a grey vertical line.
+    dashed : sequence of str
+        Columns drawn dashed.
+    xlabel, ylabel : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fig, ax = plt.subplots(figsize=(5, 4.4))
+    ax.axline((0, 0), slope=1, color="black", linewidth=0.8)
+    for column, name in names.items():
+        dash = "--" if column in dashed else "-"
+        ax.ecdf(table[column], linestyle=dash, color="black", label=name)
+    ax.axvline(at, color="0.6", linewidth=0.8)
+    ax.set(xlabel=xlabel, ylabel=ylabel, xlim=(0, 1), ylim=(0, 1))
+    ax.legend(loc="lower right")
     return fig
 
 
