@@ -1,4 +1,4 @@
-"""Do the acoustic features go the known way? Pairs of acted speech, calm and angry, from RAVDESS."""
+"""Do the acoustic features go the known way? Calm and angry pairs of acted speech (RAVDESS)."""
 
 from __future__ import annotations
 
