@@ -18,6 +18,10 @@ from tqdm import tqdm
 from empdis_utils.measures import agreement, inference, uncertainty
 from empdis_utils.people.simulated import simulate_nested
 
+__all__ = [
+    "ALIKE", "DESIGNS", "EFFECT", "KINDS", "UNEVEN", "designs", "simulate", "simulate_nested_null",
+]  # fmt: skip
+
 # Clips of each recording in the test split of the paper's release.
 UNEVEN = (
     *(31, 18, 9, 8, 7, 7, 6, 6, 5, 5, 5, 5, 5, 5, 4, 4),
@@ -167,6 +171,20 @@ KINDS = {
     "share 0.95": _share(0.95),
     "share of few clips": _share_of_few,
 }
+
+
+def designs() -> pd.DataFrame:
+    """The designs: what each is like, recordings, clips, and the effective number of recordings."""
+    like = (
+        "too little", "the least that gets an interval", "the fixture",
+        "the test split of EMPSPEECH", "MOSI, evaluated clips", "CREMA-D",
+    )  # fmt: skip
+    rows = [
+        (what, len(sizes), sum(sizes), sum(sizes) ** 2 / sum(size**2 for size in sizes))
+        for what, sizes in zip(like, DESIGNS.values(), strict=True)
+    ]
+    columns = ["like", "recordings", "clips", "effective"]
+    return pd.DataFrame(rows, pd.Index(DESIGNS, name="design"), columns)
 
 
 def simulate(

@@ -349,14 +349,14 @@ def gaps(
     return pd.DataFrame(rows)
 
 
-def selective(risk, versus) -> pd.DataFrame:
+def selective(risk) -> pd.DataFrame:
     """What disagreement adds to entropy as a flag, beside what fusion's own retraining adds.
 
     Parameters
     ----------
-    risk, versus : DataFrame
-        Areas of `uncertainty.selective_prediction`: both flags against entropy, and the first flag
-        against the second; a flag's name ends in "then entropy".
+    risk : DataFrame
+        Areas of `uncertainty.selective_prediction`: both flags against entropy, and the one against
+        the other; a flag's name ends in "then entropy".
 
     Returns
     -------
@@ -364,7 +364,7 @@ def selective(risk, versus) -> pd.DataFrame:
         One row, with the columns of `gaps`.
     """
     both, own = "disagreement, then entropy", "own retraining, then entropy"
-    found = pd.concat([risk, versus]).set_index(["flag", "against"])
+    found = risk.set_index(["flag", "against"])
     row = {"modality": "all", "contrast": "disagreement added to entropy", "placebo": SAME}
     for value, end, at in (
         ("value", "ci", (both, "entropy")),
@@ -373,6 +373,6 @@ def selective(risk, versus) -> pd.DataFrame:
     ):
         change = found.loc[at, ["difference", "difference_low", "difference_high"]]
         row |= dict(zip((value, f"{end}_low", f"{end}_high"), change, strict=True))
-    size = found.loc[both, "entropy"]
+    size = found.loc[(both, "entropy")]
     row |= {"n": size["n"], "n_recordings": size["n_recordings"], "note": ""}
     return pd.DataFrame([row])

@@ -12,6 +12,8 @@ from scipy.signal import find_peaks
 from empdis_utils.data.media import MAX_CLIP_S, BadMediaError, read_sound
 from empdis_utils.features import per_clip
 
+__all__ = ["DC_REMARK", "FEATURES", "PraatSettings", "extract"]
+
 FEATURES = (
     "mean_pitch",
     "min_pitch",

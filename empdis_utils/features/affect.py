@@ -13,6 +13,11 @@ from empdis_utils.features import per_clip
 from empdis_utils.features.per_clip import BadMediaError
 from empdis_utils.models.encoders import quiet
 
+__all__ = [
+    "AffectModel", "CHECKPOINT", "DIMENSIONS", "RegressionHead", "SAMPLE_RATE", "extract",
+    "load",
+]  # fmt: skip
+
 CHECKPOINT = "audeering/wav2vec2-large-robust-12-ft-emotion-msp-dim"
 DIMENSIONS = ("valence", "arousal", "dominance")
 SAMPLE_RATE = 16_000

@@ -29,6 +29,11 @@ from empdis_utils.data.media import (
 )
 from empdis_utils.features import per_clip
 
+__all__ = [
+    "ACTION_UNITS", "MIN_CONFIDENCE", "MODEL_SHA256", "MODEL_URL", "PROXIES", "THRESHOLD",
+    "extract", "find_model",
+]  # fmt: skip
+
 ACTION_UNITS = {
     "AU01": "Inner Brow Raiser",
     "AU02": "Outer Brow Raiser",

@@ -16,6 +16,8 @@ from empdis_utils.data.hashes import code_of
 from empdis_utils.data.media import BadMediaError, one_clip, require_bytes
 from empdis_utils.data.workers import parallel, require_seen
 
+__all__ = ["default_cache", "listed", "measure"]
+
 
 def default_cache():
     """Folder for measured rows (a kilobyte each): `features` in `places.cache_dir`."""

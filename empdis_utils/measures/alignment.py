@@ -5,6 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+__all__ = [
+    "CONTRASTS", "MIN_N", "align", "aligned", "codes_of", "columns_of", "examples",
+    "two_groups",
+]  # fmt: skip
+
 CONTRASTS = (("red", "blue"), ("green", "blue"), ("red", "green"))
 
 

@@ -20,6 +20,11 @@ from empdis_utils.measures.agreement import split_votes
 from empdis_utils.measures.alignment import codes_of
 from empdis_utils.measures.incongruence import division, incongruence, index_of, majority_differs
 
+__all__ = [
+    "COLUMNS", "MODELS", "beside_mixture", "cells", "clustered", "coefficients", "held_out",
+    "predictors",
+]  # fmt: skip
+
 COLUMNS = ["model", "term", "per", "estimate", "ci_low", "ci_high", "n"]
 COLUMNS += ["n_recordings", "status", "reason"]
 MODELS = ("as measured", "noise taken out", "noise taken out, within label")

@@ -18,6 +18,12 @@ from scipy.stats import dirichlet_multinomial
 from empdis_utils.measures import inference
 from empdis_utils.measures.agreement import split_votes
 
+__all__ = [
+    "ABOUT", "by_channel", "clip_tests", "count_arrays", "discoveries", "division",
+    "incongruence", "index_of", "majority_differs", "rates", "same_or_different", "shares",
+    "split_half", "squared_shares",
+]  # fmt: skip
+
 ABOUT = ("clip_id", "modality", "n", "status", "reason")
 
 

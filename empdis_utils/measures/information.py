@@ -18,6 +18,8 @@ from tqdm import tqdm
 
 from empdis_utils.measures import inference
 
+__all__ = ["ATOMS", "decompose", "decompose_pairs", "partial_information"]
+
 ATOMS = ("redundancy", "unique_1", "unique_2", "synergy")
 
 

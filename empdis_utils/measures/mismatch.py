@@ -15,6 +15,11 @@ from empdis_utils.measures.agreement import split_votes
 from empdis_utils.measures.conflict import auroc, conflict_score
 from empdis_utils.measures.incongruence import by_channel, incongruence, majority_differs
 
+__all__ = [
+    "METADATA", "TRAINED", "compared", "detectors", "held_out_accuracy", "lost_when_held_out",
+    "metadata_only", "planted", "trained", "voted",
+]  # fmt: skip
+
 TRAINED = "trained on incongruence"
 METADATA = "metadata only"
 

@@ -15,6 +15,8 @@ from statsmodels.regression.mixed_linear_model import MixedLM
 
 from empdis_utils.measures.alignment import CONTRASTS, MIN_N, align, aligned, codes_of, two_groups
 
+__all__ = ["mixed_model", "mixed_models"]
+
 
 def mixed_model(value, contrast, y, groups) -> pd.DataFrame:
     """Difference between two groups of clips, adjusted for true label and recording.

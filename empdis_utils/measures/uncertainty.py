@@ -16,9 +16,11 @@ __all__ = [
     "calibration",
     "conformal_coverage",
     "conformal_sets",
+    "cross_conformal_sets",
     "link",
     "predictive_entropy",
     "risk_coverage",
+    "scaled_calibration",
     "selective_prediction",
     "temperature_scale",
     "weighted_risk",
@@ -508,6 +510,29 @@ def conformal_sets(p_cal, y_cal, p, level: float = 0.9) -> np.ndarray:
     rank = int(np.ceil((len(scores) + 1) * level))
     limit = scores[rank - 1] if rank <= len(scores) else np.inf
     return 1 - p <= limit + 1e-12
+
+
+def cross_conformal_sets(p, y, groups, *, level=0.9, seed=42) -> np.ndarray:
+    """`conformal_sets` of every clip: each of two random halves of the groups calibrates the other.
+
+    Parameters
+    ----------
+    p, y : array
+        As p_cal and y_cal of `conformal_sets`.
+    groups : array [n]
+        Recording of each clip.
+    level, seed
+
+    Returns
+    -------
+    array [n, k] of bool
+    """
+    halves = np.random.default_rng(seed).permutation(pd.unique(groups))
+    first = np.isin(groups, halves[: len(halves) // 2])
+    sets = np.zeros(_probabilities(p).shape, bool)
+    for inside in (first, ~first):
+        sets[inside] = conformal_sets(p[~inside], y[~inside], p[inside], level)
+    return sets
 
 
 def conformal_coverage(sets, y, quadrants, *, groups) -> pd.DataFrame:

@@ -20,6 +20,8 @@ from empdis_utils.measures.incongruence import (
     squared_shares,
 )
 
+__all__ = ["COLUMNS", "channel_weight", "flows", "winner_model", "wins"]
+
 COLUMNS = ["model", "wins", "term", "estimate", "ci_low", "ci_high", "p"]
 
 

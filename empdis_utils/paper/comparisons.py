@@ -13,7 +13,6 @@ from empdis_utils.data import splits
 from empdis_utils.measures import agreement, inference, scores
 from empdis_utils.measures.alignment import MIN_N, align
 from empdis_utils.measures.disagreement import KEY, across_seeds, models_of
-from empdis_utils.paper import printed
 
 __all__ = [
     "above_recording",
@@ -505,68 +504,3 @@ def above_recording(manifest, predictions, *, groups, n_boot=2000, seed=42) -> p
     recordings = align(groups, right.index, "groups")
     found = _table(list(right.columns), columns, None, recordings, n_boot, seed)
     return found.rename(columns={"comparison": "encoder", "estimate": "difference"})
-
-
-# --------------------------------------------------------------------------- features
-
-
-def feature_tests() -> pd.DataFrame:
-    """Tables 10, 11 and 12 as numbers, corrected within their family.
-
-    Returns
-    -------
-    DataFrame
-        As printed: feature, label, contrast, t, p_relation, p (one printed as a bound counts as
-        that bound), higher; and table, family, paper p (with its relation), in main text (Tables 3
-        and 4), paper p_holm, paper p_bh.
-    """
-    parts = []
-    for number, family in ((10, "audio"), (11, "audio"), (12, "video")):
-        part = printed.table(f"table_{number}").replace("", np.nan)
-        parts.append(part.assign(table=number, family=family))
-    paper = pd.concat(parts)
-    paper["t"] = paper["t"].astype(float)
-    paper["paper p"] = paper["p_relation"].str.replace("=", "") + paper["p"]
-    paper["p"] = paper["p"].astype(float)
-    in_text = {*printed.table("table_03")["feature"], *printed.table("table_04")["feature"]}
-    paper["in main text"] = paper["feature"].isin(in_text)
-    paper["paper p_holm"] = paper.groupby("family")["p"].transform(inference.holm)
-    paper["paper p_bh"] = paper.groupby("family")["p"].transform(inference.bh)
-    return paper
-
-
-def features_beside(paper, tests) -> pd.DataFrame:
-    """The paper's tests of features beside the same tests of a run.
-
-    Parameters
-    ----------
-    paper : DataFrame
-        Of `feature_tests`.
-    tests : DataFrame
-        Of `inference.compare_groups`. Facial units are compared by their rates, as in the paper.
-
-    Returns
-    -------
-    DataFrame
-        One row for each test that both have; column (the run's name of the feature), higher here,
-        same direction.
-    """
-    own = {"Jitter": "jitter_local", "Shimmer": "shimmer_local", "HNR": "hnr"}
-    found, columns = set(tests["feature"]), []
-    for name in paper["feature"]:
-        names = [
-            f"proxy_{name}_rate",
-            f"{name}_rate",
-            own.get(name, name.lower().replace(" ", "_")),
-        ]
-        columns.append(next((one for one in names if one in found), names[-1]))
-    beside = paper.assign(column=columns).merge(
-        tests.drop(columns=["family"]).rename(columns={"feature": "column"}),
-        on=["column", "contrast"],
-        suffixes=(" of the paper", ""),
-    )
-    sides = beside["contrast"].str.split("-")
-    higher = sides.str[0].where(beside["t"] > 0, sides.str[1])
-    beside["higher here"] = higher.where(beside["t"].notna(), "not tested")
-    beside["same direction"] = beside["higher here"] == beside["higher"]
-    return beside

@@ -50,6 +50,7 @@ __all__ = [
     "explain_death",
     "explain_failure",
     "git_state",
+    "is_outdated",
     "keep",
     "read_by",
     "record",
@@ -116,11 +117,20 @@ def write_if_changed(path, content):
 
 
 def record(run_dir, chapter, entry):
-    """Merge one chapter's entry into ``run_dir/provenance.json`` (locked: chapters run at once)."""
+    """Merge one chapter's entry into ``run_dir/provenance.json`` (locked: chapters run at once).
+
+    Its tables leave the entry of any chapter that wrote them before.
+    """
     write_if_changed(tables_mark(run_dir, chapter), json.dumps(entry["outputs"], sort_keys=True))
     with open(run_dir / ".provenance.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         chapters = {**(story(run_dir) or {}), chapter: entry}
+        for other in (chapters[name] for name in chapters if name != chapter):
+            other["outputs"] = {
+                name: made
+                for name, made in other["outputs"].items()
+                if name not in entry["outputs"]
+            }
         text = json.dumps({"chapters": chapters}, indent=1, sort_keys=True) + "\n"
         write_if_changed(run_dir / "provenance.json", text)
 
@@ -129,6 +139,15 @@ def table_owners(run_dir, chapter):
     """Which other chapter of a run wrote a table: dict file name -> chapter."""
     chapters = story(run_dir) or {}
     return {n: c for c, entry in chapters.items() if c != chapter for n in entry["outputs"]}
+
+
+def is_outdated(entry, chapter):
+    """Whether a chapter's code or notebook is another than the one its record was made with."""
+    if "given" not in entry:
+        return True
+    now = inputs.code_of(chapter)
+    given = {name: made for name, made in entry["given"].items() if " " not in name}
+    return bool(set(inputs.changed(given, now)) - {"parameters", "corpus"})
 
 
 def why_stale(runs, run_name, chapter, entry, now, read, hashes):
@@ -404,19 +423,20 @@ def keep(run_dir, chapter, entry, chapters, label):
     Raises
     ------
     RunError
-        A table that another of the profile's chapters wrote.
+        A table that another of the profile's chapters wrote, unless that one has changed since.
     """
     aside, page = run_dir / f".{chapter}.aside", run_dir / f"{chapter}.ipynb"
+    recorded = story(run_dir) or {}
     owners = {n: c for n, c in table_owners(run_dir, chapter).items() if c in chapters}
     tables = {
         str(path.relative_to(aside / "artifacts")): path
         for path in sorted((aside / "artifacts").rglob("*.*"))
     }
     for name in tables:
-        if name in owners:
+        if name in owners and not is_outdated(recorded[owners[name]], owners[name]):
             shutil.rmtree(aside)
             raise RunError(f"{label} writes {name}, which {owners[name]} wrote already")
-    before = ((story(run_dir) or {}).get(chapter) or {}).get("outputs", {})
+    before = (recorded.get(chapter) or {}).get("outputs", {})
     for name in set(before) - set(tables) - set(owners):  # a table that is no longer made
         (run_dir / "artifacts" / name).unlink(missing_ok=True)
     entry["outputs"] = {name: sha256(path) for name, path in tables.items()}

@@ -25,13 +25,13 @@ __all__ = [
     "pairs",
     "projection",
     "recordings",
+    "shares_below",
     "shifts",
     "specification_curve",
     "spreads",
     "verdict_grid",
     "violins",
 ]
-__all__ = ["flow", "intervals", "message"]
 
 #: Colour of each thing that has one on every page; what is not named is black.
 COLORS = {**MODALITY_COLORS, **QUADRANT_COLORS, "voice": MODALITY_COLORS["audio"]}
@@ -121,6 +121,7 @@ def curves(
     band=False,
     black=None,
     dashed=(),
+    hollow=(),
     color=None,
     panels=None,
     lines=None,
@@ -147,6 +148,8 @@ def curves(
         Entries of `hue` that are black; all others are then grey.
     dashed : sequence of str
         Entries of `hue` whose line is dashed.
+    hollow : sequence of str
+        Entries of `hue` whose line is dashed and whose marks are open.
     color : str, optional
         Column whose entries have the colour in `COLORS`, where those of `hue` have none.
     panels : str, optional
@@ -190,10 +193,10 @@ def curves(
             known = COLORS.get(own[color].iloc[0] if color else name)
             paint = known if black is None else "black" if name in black else "0.55"
             across = own[x] if levels is None else own[x].map(levels.index)
-            (line,) = ax.plot(
-                across, own[y], "--" if name in dashed else "-", marker=shapes[name], color=paint,
-                label=name,
-            )  # fmt: skip
+            dash = "--" if name in (*dashed, *hollow) else "-"
+            (line,) = ax.plot(across, own[y], dash, marker=shapes[name], color=paint, label=name)
+            if name in hollow:
+                line.set_markerfacecolor("white")
             if band:
                 ax.fill_between(across, own[low], own[high], color=line.get_color(), alpha=0.15)
             elif low:
@@ -402,6 +405,7 @@ def forest(tests, n=5):
         how = dict(hue="hue", marker="marker", hollow="hollow", lines={0: "-"}, title=family)
         intervals(part, "hedges_g", "label", **how, axes=[ax])
         ax.tick_params(axis="y", labelsize="small")
+    axes[0, 0].autoscale(axis="x")  # `intervals` has set the limits of one panel
     axes[-1, 0].set_xlabel("Hedges g (first group minus second)")
     return fig
 
@@ -677,6 +681,35 @@ def recordings(table, group, value, *, ylabel=""):
     )  # fmt: skip
     ax.axhline(table[value].mean(), color="black", linestyle="--")
     ax.set(xlabel="clips, gathered by recording", ylabel=ylabel, ylim=(0, 1))
+    return fig
+
+
+def shares_below(table, names, *, at, dashed=(), xlabel="", ylabel=""):
+    """Share of rows below each value, a step curve per column, beside the diagonal.
+
+    Parameters
+    ----------
+    table : DataFrame
+    names : dict
+        Column -> its name in the legend.
+    at : float
+        x of a grey vertical line.
+    dashed : sequence of str
+        Columns drawn dashed.
+    xlabel, ylabel : str
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    fig, ax = plt.subplots(figsize=(5, 4.4))
+    ax.axline((0, 0), slope=1, color="black", linewidth=0.8)
+    for column, name in names.items():
+        dash = "--" if column in dashed else "-"
+        ax.ecdf(table[column], linestyle=dash, color="black", label=name)
+    ax.axvline(at, color="0.6", linewidth=0.8)
+    ax.set(xlabel=xlabel, ylabel=ylabel, xlim=(0, 1), ylim=(0, 1))
+    ax.legend(loc="lower right")
     return fig
 
 

@@ -27,6 +27,9 @@ def cells(chapter, *marks):
     return "\n".join(found)
 
 
+WORDS = ("textual.geometry", "clips have a text embedding")
+
+
 def embeddings(clip_id, n_folds, seed=0, width=4):
     """What chapter 02 keeps of one encoder and seed."""
     rng = np.random.default_rng(seed)
@@ -57,9 +60,10 @@ def test_05_a_clip_without_an_embedding_keeps_its_row(corpus, tmp_path, capsys):
     columns = ["clip_id", "inputs", "source", "seed", "fold", "split", "y", "p"]
     tables.write(about[columns], tmp_path, "predictions")
     here = dict(inputs_dir=tmp_path, outputs_dir=tmp_path, manifest=manifest, seed=7, tables=tables)
-    here |= dict(about=manifest.set_index("clip_id"), textual=textual, np=np, pd=pd, k_neighbours=3)
-    here |= dict(text_space="roberta", quadrant_of={"text": None})
-    exec(cells("05_features", "textual.local_purity"), here)
+    here |= dict(about=manifest.set_index("clip_id"), textual=textual, k_neighbours=3, folds=[0, 1])
+    here |= dict(text_space="roberta", known=True, predictions=about)
+    here |= dict(fold=about.set_index("clip_id")["fold"])
+    exec(cells("05_words", *WORDS), here)
     assert "23 of 24 clips have a text embedding" in capsys.readouterr().out
     made = tables.read(tmp_path, "text_geometry").set_index("clip_id")
     assert sorted(made.index) == manifest["clip_id"].tolist()
@@ -75,7 +79,7 @@ def test_05_a_clip_without_an_embedding_keeps_its_row(corpus, tmp_path, capsys):
     np.testing.assert_allclose(numbers.loc[clips, "purity"], purity[held_out])
     here["seed"] = 8  # a seed that chapter 02 did not train: what to change is said
     with pytest.raises(ValueError, match="same seed and n_seeds"):
-        exec(cells("05_features", "textual.local_purity"), here)
+        exec(cells("05_words", *WORDS), here)
 
 
 @pytest.mark.parametrize(

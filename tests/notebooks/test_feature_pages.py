@@ -22,7 +22,7 @@ def test_05_affect_scores_are_tested_when_there_are_weights(artifacts, tmp_path,
     checkpoint = tiny_checkpoint(tmp_path / "model")
     (tmp_path / "runs/fixture").mkdir(parents=True)
     (tmp_path / "runs/fixture/artifacts").symlink_to(artifacts)
-    small = ["video_source=none", "text_space=none", "n_perm=100", "n_boot=100"]
+    small = ["video_source=none", "n_perm=100", "n_boot=100"]
     overrides = [f"affect_checkpoint={checkpoint}", *small]
     run.run_chapter("fixture", "05_features", tmp_path / "runs", "affect", overrides)
     found = tmp_path / "runs/affect/artifacts"

@@ -199,3 +199,16 @@ def test_no_answer_is_both_measured_and_drawing():
     measured = drawn.groupby(["clip_id", "seed"])["entropy"].nunique()
     assert (measured == 1).all()  # both sides are measured on the same half
     assert drawn["entropy"].max() <= np.log(5) + 1e-9  # five of ten answers are measured
+
+
+def test_what_disagreement_adds_is_read_from_the_areas():
+    """Oracle: the numbers put in."""
+    both, own = "disagreement, then entropy", "own retraining, then entropy"
+    risk = pd.DataFrame(
+        {"flag": [both, own, both], "against": ["entropy", "entropy", own],
+         "difference": [-0.3, -0.1, -0.2], "difference_low": -1.0, "difference_high": 1.0,
+         "n": 9, "n_recordings": 3}
+    )  # fmt: skip
+    (row,) = placebo.selective(risk).to_dict("records")
+    assert (row["value"], row["placebo_value"], row["excess"]) == (-0.3, -0.1, -0.2)
+    assert (row["n"], row["n_recordings"], row["placebo"]) == (9, 3, placebo.SAME)

@@ -5,6 +5,7 @@ import types
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import umap
 from hypothesis import given, settings
@@ -187,3 +188,28 @@ def test_projection_says_what_it_lacks(monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorflow", None)
     with pytest.raises(ImportError, match=r"pip install 'umap-learn\[parametric_umap\]'"):
         textual.project(np.eye(10), parametric=True)
+
+
+def test_geometry_is_purity_and_margin_where_a_clip_was_held_out(blobs):
+    """Oracles: `local_purity` and `linear_p` called directly, each fold in its own space."""
+    values, y, recordings = blobs
+    clips = [f"c{k:02}" for k in range(80)]
+    names = [f"e{k:03}" for k in range(5)]
+    about = pd.DataFrame({"y": y, "dialog_id": recordings}, index=clips)
+    fold = pd.Series(np.arange(80) % 2, clips)
+    tables = [pd.DataFrame(values * (1 + k), columns=names).assign(fold=k) for k in (0, 1)]
+    own = pd.concat([t.assign(clip_id=clips) for t in tables])
+    own.loc[(own["clip_id"] == "c00"), names] = np.nan  # it has no words
+    spaces = textual.spaces(own, clips, [0, 1])
+    assert len(spaces[0]) == 79 and spaces[1].loc["c01", "e000"] == 2 * values[1, 0]
+    found, reasons = textual.geometry(spaces, fold, about, source="a test")
+    assert found.loc["c00", "status"] == "no_embedding" and "a test" in found.loc["c00", "reason"]
+    assert not reasons and len(found) == 80
+    held_out = (fold == 1).to_numpy()[1:]
+    purity = textual.local_purity(values[1:], y[1:], recordings[1:], k=textual.NEAREST)
+    there = found.loc[fold.index[fold == 1]]
+    np.testing.assert_allclose(there["purity"], purity["purity"][held_out])
+    p, _ = textual.linear_p(2 * values[1:], y[1:], held_out)
+    np.testing.assert_allclose(there["margin_linear"], textual.margin(p))
+    one = textual.spaces(pd.DataFrame(values, clips, names), clips[:3], [0, 1])
+    assert one[0].equals(one[1]) and list(one[0].index) == clips[:3]

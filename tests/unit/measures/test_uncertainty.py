@@ -310,3 +310,46 @@ def test_scaled_calibration_is_calibration_before_and_after_each_fit():
     assert table["median temperature"].iloc[1] == np.median([t for t, _ in fitted])
     assert reasons == [why for _, why in fitted if why]
     assert (bins["n"] > 0).all() and bins["probabilities"].nunique() == 2
+
+
+def test_each_half_of_the_recordings_calibrates_the_other():
+    """By hand: nothing a recording's own half holds decides its sets."""
+    p, groups = rng.beta(1, 1, 200), np.repeat(np.arange(20), 10)
+    y = (rng.random(200) < p).astype(int)
+    sets = uncertainty.cross_conformal_sets(p, y, groups, level=0.8, seed=3)
+    first = np.isin(groups, np.random.default_rng(3).permutation(20)[:10])
+    np.testing.assert_array_equal(sets[first], conformal_sets(p[~first], y[~first], p[first], 0.8))
+    np.testing.assert_array_equal(sets[~first], conformal_sets(p[first], y[first], p[~first], 0.8))
+
+
+def test_coverage_of_sets_is_counted_in_each_quadrant():
+    clips = list("abcd")
+    sets = np.array([[1, 0], [1, 1], [0, 1], [0, 0]], bool)
+    y = pd.Series([0, 1, 0, 1], clips)
+    quadrants = pd.DataFrame(
+        {"clip_id": clips, "modality": "text", "quadrant": ["red", "blue"] * 2}
+    )
+    groups = pd.Series(clips, clips)
+    found = uncertainty.conformal_coverage(sets, y, quadrants, groups=groups)
+    found = found.set_index(["modality", "quadrant"])
+    assert found.loc[("all", "all"), ["n", "coverage", "labels in the set"]].tolist() == [4, 0.5, 1]
+    assert found.loc[("text", "red"), "coverage"] == 0.5  # a holds its label, c does not
+    assert found.loc[("text", "blue"), "labels in the set"] == 1 and found["n"].sum() == 8
+
+
+def test_link_has_pandas_means_by_fifth_of_margin():
+    n = 50
+    flips = pd.DataFrame(
+        {"clip_id": [f"c{k}" for k in range(n)], "modality": "text", "margin": np.arange(n) / 100,
+         "differs": rng.random(n), "self_differs": rng.random(n)}
+    )  # fmt: skip
+    groups = pd.Series(np.repeat(np.arange(10), 5), flips["clip_id"])
+    found = uncertainty.link(flips, groups=groups, n_boot=50)
+    assert found["clips"].tolist() == ["all", *(f"fifth {k}" for k in range(1, 6))]
+    assert found["n"].tolist() == [50] + [10] * 5
+    fifths = flips.groupby(np.arange(n) // 10)
+    np.testing.assert_allclose(found["disagrees with modality"][1:], fifths["differs"].mean())
+    excess = (flips["differs"] - flips["self_differs"]).mean()
+    assert found["excess"].iloc[0] == pytest.approx(excess)
+    alone = uncertainty.link(flips.assign(self_differs=np.nan), groups=groups)
+    assert alone["excess"].isna().all()

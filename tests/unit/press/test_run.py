@@ -54,6 +54,18 @@ def test_a_table_has_one_writer(house):
     assert (house / "demo/artifacts/twice.csv").read_text() == "8"
 
 
+def test_a_table_of_a_chapter_that_changed_since_may_be_taken_over(house):
+    """A table moved from one chapter to another: the old build must not stand in the way."""
+    run.run_chapter("demo", "01_one", house)
+    notebook(parameters.NOTEBOOKS / "01_one.ipynb", GIVEN + "number = 1", "made = 1")
+    notebook(parameters.NOTEBOOKS / "02_two.ipynb", GIVEN + "number = 1", WRITE)
+    run.run_chapter("demo", "02_two", house)
+    story = run.story(house / "demo")
+    assert story["01_one"]["outputs"] == {} and [*story["02_two"]["outputs"]] == ["twice.csv"]
+    run.run_chapter("demo", "01_one", house)
+    assert (house / "demo/artifacts/twice.csv").read_text() == "2", "it is no longer of 01_one"
+
+
 def test_a_failure_names_cell_error_and_log_and_leaves_nothing_half_done(house):
     run.run_chapter("demo", "01_one", house)
     (house / "demo/artifacts/twice.csv").write_text("not a number")

@@ -241,3 +241,89 @@ def test_panels_on_a_logarithmic_axis_have_ticks_at_their_values():
     table = pd.DataFrame({"n": [8, 16] * 2, "y": 1.0, "who": "a", "panel": list("uuvv")})
     for ax in plots.curves(table, "n", "y", "who", panels="panel", log=True).axes:
         assert [t.get_text() for t in ax.get_xticklabels()] == ["8", "16"]
+
+
+def test_a_second_value_stands_open_below_the_first():
+    table = ROWS.assign(other=0.5, other_low=0.4, other_high=0.6).head(1)
+    ax = plots.intervals(
+        table, "g", "what", beside=("other", "other_low", "other_high"), lines={0: "-"}
+    ).axes[0]
+    assert dots(ax) == [(0.1, -0.1, style.MODALITY_COLORS["text"]), (0.5, 0.1, "white")]
+    (dotted,) = [line for line in ax.lines if line.get_linestyle() == ":"]
+    assert list(dotted.get_xdata()) == [0.4, 0.6]
+
+
+def test_rows_with_one_label_share_a_line():
+    two = pd.concat([ROWS.assign(side="one"), ROWS.assign(side="two")])
+    ax = plots.intervals(two, "g", "what", dodge="side").axes[0]
+    assert [round(y, 2) for _, y, _ in dots(ax)] == [-0.27, 0.73, 1.73, 0.27, 1.27, 2.27]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["a", "b", "c"]
+    assert [t.get_text() for t in ax.get_legend().get_texts()] == ["one", "two"]
+
+
+QUADRANT = pd.DataFrame(
+    {"quadrant": ["red", "red", "blue"], "value": [1.0, 3.0, 5.0], "modality": "text",
+     "feature": "pitch", "label": "yes", "x": [0.0, 1, 2], "y": [0.0, 1, 2]}
+)  # fmt: skip
+
+
+def test_boxes_stand_at_their_quadrant_with_a_line():
+    ax = plots.boxes(QUADRANT, "value", line=4, ylabel="nats").axes[0]
+    assert [t.get_text() for t in ax.get_xticklabels()] == list(style.QUADRANT_COLORS)
+    assert ax.get_title() == "text" and ax.get_ylabel() == "nats"
+    assert any(set(line.get_ydata()) == {4} for line in ax.lines)
+
+
+def test_a_forest_has_the_smallest_p_of_each_family():
+    tests = pd.DataFrame(
+        {"family": "audio", "contrast": ["red-blue"] * 3, "feature": ["a", "b", "c"],
+         "p_permutation": [0.2, 0.01, np.nan], "p": 0.1, "p_holm": [0.4, 0.02, np.nan],
+         "hedges_g": [0.3, 0.9, 2.0], "ci_low": 0.0, "ci_high": 1.0}
+    )  # fmt: skip
+    ax = plots.forest(tests).axes[0]
+    assert [t.get_text() for t in ax.get_yticklabels()] == ["a  red-blue", "b  red-blue"]
+    red = style.QUADRANT_COLORS["red"]
+    assert [(x, face) for x, _, face in dots(ax)] == [(0.3, "white"), (0.9, red)]
+    nothing = plots.forest(tests.assign(p_permutation=np.nan))
+    assert "too small" in nothing.axes[0].texts[0].get_text()
+
+
+def test_a_pair_is_a_line_from_calm_to_angry():
+    table = pd.DataFrame(
+        {"side": ["calm"] * 2 + ["angry"] * 2, "value": [1.0, 2, 3, 4], "pair": ["a", "b"] * 2,
+         "actor": "x", "feature": "pitch (Hz)"}
+    )  # fmt: skip
+    (ax,) = plots.pairs(table, "side", "value", "pair", panels="feature", style="actor").axes
+    assert ax.get_title() == "pitch (Hz)"
+    assert [list(line.get_ydata()) for line in ax.lines] == [[1.0, 3.0], [2.0, 4.0]]
+
+
+def test_a_projection_has_a_panel_per_label_and_counts_its_quadrants():
+    (ax,) = plots.projection(pd.concat([QUADRANT, QUADRANT.assign(quadrant=np.nan)])).axes
+    assert ax.get_title() == "yes" and len(ax.collections[0].get_offsets()) == 3
+    said = [t.get_text() for t in ax.get_legend().get_texts()]
+    assert "red (2)" in said and "blue (1)" in said
+
+
+def test_violins_show_every_clip_and_the_median():
+    (ax,) = plots.violins(QUADRANT, order=("red", "blue"), min_n=3).axes
+    assert [t.get_text() for t in ax.get_xticklabels()] == ["red\nn = 2", "blue\nn = 1"]
+    shown = [c.get_offsets()[:, 1].tolist() for c in ax.collections if hasattr(c, "get_sizes")]
+    assert [1.0, 3.0] in shown and [5.0] in shown
+    medians = [c.get_segments()[0][0][1] for c in ax.collections if hasattr(c, "get_segments")]
+    assert medians == [2.0, 5.0]
+
+
+def test_hollow_curves_are_open_and_dashed():
+    table = pd.DataFrame({"x": [1, 2, 1, 2], "y": range(4), "who": ["a", "a", "b", "b"]})
+    a, b = plots.curves(table, "x", "y", "who", hollow=["b"]).axes[0].lines
+    assert (a.get_linestyle(), b.get_linestyle()) == ("-", "--")
+    assert b.get_markerfacecolor() == "white" != a.get_markerfacecolor()
+
+
+def test_the_share_below_climbs_at_each_value():
+    table = pd.DataFrame({"p": [0.5, 0.2], "q": [0.1, 0.9]})
+    ax = plots.shares_below(table, {"p": "one", "q": "two"}, at=0.05, dashed=["q"]).axes[0]
+    one, two = (line for line in ax.lines if line.get_label() in ("one", "two"))
+    assert one.get_xdata()[1:].tolist() == [0.2, 0.5] and one.get_ydata()[1:].tolist() == [0.5, 1]
+    assert two.get_linestyle() == "--"
