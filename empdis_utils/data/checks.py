@@ -17,29 +17,10 @@ from pandera.errors import SchemaErrors
 from empdis_utils.data.identifiers import cleaned, plain
 
 __all__ = [
-    "COUNT",
-    "CorpusError",
-    "FILLED",
-    "NAMES",
-    "NUMBERS",
-    "Problem",
-    "SECONDS",
-    "SECONDS_OR_EMPTY",
-    "SPLITS",
-    "bad",
-    "broken",
-    "columns_of",
-    "content",
-    "inside",
-    "named",
-    "one_of",
-    "order",
-    "read_table",
-    "read_tables",
-    "refuse",
-    "repeated",
-    "why_outside",
-]
+    "COUNT", "CorpusError", "FILLED", "NAMES", "NUMBERS", "Problem", "SECONDS", "SECONDS_OR_EMPTY",
+    "SPLITS", "bad", "broken", "columns_of", "content", "inside", "named", "one_of", "order",
+    "read_table", "read_tables", "refuse", "repeated", "why_outside",
+]  # fmt: skip
 
 SPLITS = ("train", "val", "test", "all")
 NAMES = ("clip_id", "dialog_id", "label", "split")  # columns whose words are names

@@ -27,23 +27,10 @@ from empdis_utils.data.votes import read_channel_labels, read_votes
 from empdis_utils.places import clips_dir
 
 __all__ = [
-    "CATALOGUE",
-    "Corpus",
-    "CorpusError",
-    "FIXTURE",
-    "READERS",
-    "at_hand",
-    "load",
-    "load_cremad",
-    "load_empspeech",
-    "load_fixture",
-    "load_mosi",
-    "load_mustardpp",
-    "read_channel_labels",
-    "read_manifest",
-    "read_predictions",
-    "read_votes",
-]
+    "CATALOGUE", "Corpus", "CorpusError", "FIXTURE", "READERS", "at_hand", "load", "load_cremad",
+    "load_empspeech", "load_fixture", "load_mosi", "load_mustardpp", "read_channel_labels",
+    "read_manifest", "read_predictions", "read_votes",
+]  # fmt: skip
 
 VOTES = ("A", "D", "F", "H", "N", "S")
 CREMAD_MODALITY = {1: "audio", 2: "video", 3: "audio+video"}  # first digit of a row's id

@@ -22,25 +22,10 @@ import soxr
 from empdis_utils.data.hashes import code_of, settings_of
 
 __all__ = [
-    "Audio",
-    "BadMediaError",
-    "Clips",
-    "Frames",
-    "MAX_CLIP_S",
-    "MAX_FPS",
-    "MAX_PIXELS",
-    "READERS",
-    "duration",
-    "load_audio",
-    "load_frames",
-    "one_clip",
-    "open_container",
-    "read_sound",
-    "require_bytes",
-    "require_length",
-    "sound_stream",
-    "video_stream",
-]
+    "Audio", "BadMediaError", "Clips", "Frames", "MAX_CLIP_S", "MAX_FPS", "MAX_PIXELS", "READERS",
+    "duration", "load_audio", "load_frames", "one_clip", "open_container", "read_sound",
+    "require_bytes", "require_length", "sound_stream", "video_stream",
+]  # fmt: skip
 
 READERS = ("av", "numpy", "soundfile", "soxr")  # packages that read files here
 MIN_SOUND_S = 0.1

@@ -16,16 +16,9 @@ import pyarrow
 from pandera.errors import SchemaErrors
 
 __all__ = [
-    "MODALITIES",
-    "QUADRANTS",
-    "SCHEMAS",
-    "check",
-    "in_order",
-    "inputs_name",
-    "read",
-    "read_embeddings",
-    "write",
-]
+    "MODALITIES", "QUADRANTS", "SCHEMAS", "check", "in_order", "inputs_name", "read",
+    "read_embeddings", "write",
+]  # fmt: skip
 
 QUADRANTS = ("blue", "red", "green", "yellow")
 MODALITIES = ("text", "audio", "video")

@@ -17,27 +17,11 @@ from empdis_utils.measures.disagreement import quadrant_of
 from empdis_utils.measures.inference import Interval
 
 __all__ = [
-    "JUDGMENTS",
-    "agreement_table",
-    "annotator_bias",
-    "cohen_kappa",
-    "cohen_kappa_of_cells",
-    "delta_between_rounds",
-    "difference",
-    "divided",
-    "fleiss_kappa",
-    "gwet_ac1",
-    "interval",
-    "krippendorff_alpha",
-    "moments_of",
-    "movement",
-    "people_quadrants",
-    "raw_agreement",
-    "soft_labels",
-    "split_answers",
-    "split_votes",
-    "vote_counts",
-]
+    "JUDGMENTS", "agreement_table", "annotator_bias", "cohen_kappa", "cohen_kappa_of_cells",
+    "delta_between_rounds", "difference", "divided", "fleiss_kappa", "gwet_ac1", "interval",
+    "krippendorff_alpha", "moments_of", "movement", "people_quadrants", "raw_agreement",
+    "soft_labels", "split_answers", "split_votes", "vote_counts",
+]  # fmt: skip
 
 JUDGMENTS = ("neutral", "empathetic")
 KAPPA = list(SCHEMAS["kappa"].columns)

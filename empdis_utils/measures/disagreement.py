@@ -20,28 +20,11 @@ from empdis_utils.measures import inference
 from empdis_utils.measures.alignment import MIN_N, align, examples
 
 __all__ = [
-    "KEY",
-    "Models",
-    "across_seeds",
-    "check_predictions",
-    "choices",
-    "compared",
-    "composition",
-    "count_quadrants",
-    "ensemble",
-    "evaluations",
-    "flips",
-    "modality_over_seed",
-    "models_of",
-    "pairwise_disagreement",
-    "quadrant_of",
-    "quadrants",
-    "remarks",
-    "seed_disagreement",
-    "sides",
-    "stability",
-    "threshold_sweep",
-]
+    "KEY", "Models", "across_seeds", "check_predictions", "choices", "compared", "composition",
+    "count_quadrants", "ensemble", "evaluations", "flips", "modality_over_seed", "models_of",
+    "pairwise_disagreement", "quadrant_of", "quadrants", "remarks", "seed_disagreement", "sides",
+    "stability", "threshold_sweep",
+]  # fmt: skip
 
 KEY = ["clip_id", "inputs", "source", "seed"]
 SWEEP = tuple(k / 100 for k in range(30, 81, 5))

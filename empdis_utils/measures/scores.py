@@ -19,17 +19,9 @@ from empdis_utils.measures import inference
 from empdis_utils.measures.alignment import two_groups
 
 __all__ = [
-    "by_seed",
-    "clip_scores",
-    "compare_pairs",
-    "feature_leak",
-    "mcnemar",
-    "predicted",
-    "score_table",
-    "shapley",
-    "shapley_table",
-    "within_between",
-]
+    "by_seed", "clip_scores", "compare_pairs", "feature_leak", "mcnemar", "predicted",
+    "score_table", "shapley", "shapley_table", "within_between",
+]  # fmt: skip
 
 
 def predicted(predictions):

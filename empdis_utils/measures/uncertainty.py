@@ -13,16 +13,9 @@ from empdis_utils.data.tables import QUADRANTS
 from empdis_utils.measures import inference
 
 __all__ = [
-    "calibration",
-    "conformal_coverage",
-    "conformal_sets",
-    "link",
-    "predictive_entropy",
-    "risk_coverage",
-    "selective_prediction",
-    "temperature_scale",
-    "weighted_risk",
-]
+    "calibration", "conformal_coverage", "conformal_sets", "link", "predictive_entropy",
+    "risk_coverage", "selective_prediction", "temperature_scale", "weighted_risk",
+]  # fmt: skip
 
 _TOLERANCE = 1e-6
 

@@ -23,16 +23,9 @@ from transformers import (
 )
 
 __all__ = [
-    "ENCODERS",
-    "Encoder",
-    "find",
-    "inputs",
-    "layers",
-    "layers_path",
-    "load",
-    "quiet",
+    "ENCODERS", "Encoder", "find", "inputs", "layers", "layers_path", "load", "quiet",
     "sentence_embeddings",
-]
+]  # fmt: skip
 
 
 @dataclass(frozen=True)

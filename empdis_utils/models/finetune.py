@@ -40,20 +40,9 @@ from empdis_utils.models.trunk import Tail
 from empdis_utils.places import hardware
 
 __all__ = [
-    "FineTuned",
-    "Fits",
-    "cache_trunk",
-    "chapter_studies",
-    "crossfit",
-    "finetune",
-    "held_out",
-    "inputs_of",
-    "lacking",
-    "peak_mib",
-    "processes",
-    "release",
-    "study",
-]
+    "FineTuned", "Fits", "cache_trunk", "chapter_studies", "crossfit", "finetune", "held_out",
+    "inputs_of", "lacking", "peak_mib", "processes", "release", "study",
+]  # fmt: skip
 
 SEEDS = (42, 43, 44, 45, 46)
 RELEASED_SEEDS = (42, 43, 44, 45)

@@ -23,16 +23,9 @@ from empdis_utils.people import simulated as simulated_annotators
 from empdis_utils.places import ROOT
 
 __all__ = [
-    "NotTestable",
-    "VERDICTS",
-    "above_placebo",
-    "edition",
-    "evaluate",
-    "fingerprint",
-    "paper_value",
-    "read",
-    "verdict",
-]
+    "NotTestable", "VERDICTS", "above_placebo", "edition", "evaluate", "fingerprint", "paper_value",
+    "read", "verdict",
+]  # fmt: skip
 
 CLAIMS = ROOT / "book" / "claims.yml"
 EXPECTS = ("above", "below", "not above")

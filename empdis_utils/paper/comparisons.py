@@ -16,15 +16,9 @@ from empdis_utils.measures.disagreement import KEY, across_seeds, models_of
 from empdis_utils.paper import printed
 
 __all__ = [
-    "above_recording",
-    "disagreement_gaps",
-    "fusion_gain",
-    "gate_spread",
-    "kappa_contrasts",
-    "misled",
-    "quadrant_changes",
-    "vote_changes",
-]
+    "above_recording", "disagreement_gaps", "fusion_gain", "gate_spread", "kappa_contrasts",
+    "misled", "quadrant_changes", "vote_changes",
+]  # fmt: skip
 
 
 def _table(names, columns, statistic, groups, n_boot, seed) -> pd.DataFrame:

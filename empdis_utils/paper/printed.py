@@ -15,25 +15,10 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from empdis_utils.places import ROOT
 
 __all__ = [
-    "circles",
-    "common_df",
-    "confidence_of",
-    "delta_kappa_z",
-    "fitting_counts",
-    "implied_df",
-    "kappa_changes",
-    "kappa_contrast",
-    "kappa_joint",
-    "kappa_se",
-    "largest_p",
-    "largest_sd",
-    "mcnemar_p",
-    "model_pairs",
-    "rounding",
-    "separable_below",
-    "table",
-    "transitive",
-]
+    "circles", "common_df", "confidence_of", "delta_kappa_z", "fitting_counts", "implied_df",
+    "kappa_changes", "kappa_contrast", "kappa_joint", "kappa_se", "largest_p", "largest_sd",
+    "mcnemar_p", "model_pairs", "rounding", "separable_below", "table", "transitive",
+]  # fmt: skip
 
 PAPER = ROOT / "book" / "paper"
 

@@ -26,14 +26,8 @@ from empdis_utils.people.files import COLUMNS, OPTIONAL, read_annotations
 from empdis_utils.people.sampling import annotation_order
 
 __all__ = [
-    "AnnotationError",
-    "JudgmentLog",
-    "Session",
-    "Study",
-    "Task",
-    "pseudonym",
-    "training_items",
-]
+    "AnnotationError", "JudgmentLog", "Session", "Study", "Task", "pseudonym", "training_items",
+]  # fmt: skip
 
 HEADER = [*COLUMNS, *OPTIONAL]
 FULL = "+".join(MODALITIES)

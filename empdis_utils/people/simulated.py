@@ -14,13 +14,8 @@ from empdis_utils.measures.agreement import JUDGMENTS, cohen_kappa_of_cells
 from empdis_utils.people.files import COLUMNS
 
 __all__ = [
-    "NAMES",
-    "agreeing_truth",
-    "power_kappa_difference",
-    "said",
-    "simulate_nested",
-    "simulate_pair",
-]
+    "NAMES", "agreeing_truth", "power_kappa_difference", "said", "simulate_nested", "simulate_pair",
+]  # fmt: skip
 
 NAMES = ("simulated-1", "simulated-2")
 
