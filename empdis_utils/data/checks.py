@@ -87,20 +87,10 @@ def _decode(data, path):
 def read_table(path, columns=None):
     """Read a CSV as text, so that nothing is guessed (no 'NA', no rounding).
 
-    Parameters
-    ----------
-    path : Path
-    columns : sequence of str, optional
-        Columns that the header must have. Without it the file has no header and the columns are
-        called '1', '2', …
-
-    Returns
-    -------
-    frame : DataFrame of str
-        Index: 1-based line of the file on which the row starts.
-    sha256 : str
-    problems : list of Problem
-        Bytes that are not UTF-8, broken quotes, rows of another width, missing columns.
+    `columns`: columns that the header must have. Without it the file has no header and the columns
+    are called '1', '2', …. Returns `frame`: index: 1-based line of the file on which the row
+    starts; `sha256`; `problems`: bytes that are not UTF-8, broken quotes, rows of another width,
+    missing columns.
     """
     path = Path(path)
     try:

@@ -37,17 +37,8 @@ def said(known):
 def agreeing_truth(manifest, strength=0.5):
     """A truth table for clips whose cues nobody knows: every modality supports the label.
 
-    Parameters
-    ----------
-    manifest : DataFrame
-        clip_id, label.
-    strength : float in [0, 1]
-        Of every cue.
-
-    Returns
-    -------
-    DataFrame
-        As `simulate_pair` takes it. No clip has a conflict, so no quadrant differs by design.
+    `manifest`: clip_id, label. `strength` (float in [0, 1]): of every cue. Returns a table: as
+    `simulate_pair` takes it. No clip has a conflict, so no quadrant differs by design.
     """
     cues = {f"{m}_cue": "supports" for m in MODALITIES}
     return manifest[["clip_id", "label"]].assign(
@@ -176,37 +167,14 @@ def simulate_nested(
 ):
     """Simulated votes with a known kappa, clips nested in recordings.
 
-    Parameters
-    ----------
-    sizes : sequence of int
-        Clips in each recording; their sum is n_clips.
-    kappa : float
-        Population value of Cohen's and Fleiss' kappa and of alpha, from `icc` to 1.
-    n_raters : int
-    prevalence : sequence of float [k]
-        Mean share of each category; sums to 1.
-    icc : float in (0, 1)
-        How much the shares differ between recordings (correlation of answers within a recording).
-    n_sim : int
-        Independent data sets.
-    seed : int or numpy Generator
-    latent : tuple, optional
-        (shares, truth) of an earlier call, for a second round on the same clips.
+    `sizes`: clips in each recording; their sum is n_clips. `kappa`: population value of Cohen's and
+    Fleiss' kappa and of alpha, from `icc` to 1. `prevalence` (sequence of float [k]): mean share of
+    each category; sums to 1. `icc`: how much the shares differ between recordings (correlation of
+    answers within a recording). `n_sim`: independent data sets. `latent`: (shares, truth) of an
+    earlier call, for a second round on the same clips. Returns `votes` (int array [n_sim, n_clips,
+    n_raters]): category codes; `latent`: (shares [n_sim, n_clips, k], truth [n_sim, n_clips]).
+    Raises ValueError: kappa outside [icc, 1].
 
-    Returns
-    -------
-    votes : int array [n_sim, n_clips, n_raters]
-        Category codes.
-    latent : tuple
-        (shares [n_sim, n_clips, k], truth [n_sim, n_clips]).
-
-    Raises
-    ------
-    ValueError
-        kappa outside [icc, 1].
-
-    Notes
-    -----
     Recording g draws shares p_g from a Dirichlet with mean `prevalence` and intra-class correlation
     `icc`; clip i draws a latent category from p_g; a rater reports it with chance √ρ, else draws
     from p_g anew. Two answers then correlate ρ within a recording and ρ + (1 - ρ) icc overall,

@@ -26,16 +26,8 @@ SHAPES = {**QUADRANT_MARKERS, "tie": "d", "none": "d", "contrast": "D"}
 def boxes(table, value, *, panels="modality", line=None, ylabel=""):
     """Boxes of a value in each quadrant, one panel for each entry of `panels`.
 
-    Parameters
-    ----------
-    table : DataFrame
-        quadrant, and the columns `value` and `panels`.
-    line : float, optional
-        Where a dashed horizontal line stands.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `table`: quadrant, and the columns `value` and `panels`. `line`: where a dashed horizontal line
+    stands.
     """
     grid = sns.catplot(
         table, x="quadrant", y=value, col=panels, kind="box", order=list(QUADRANT_COLORS),
@@ -49,17 +41,9 @@ def boxes(table, value, *, panels="modality", line=None, ylabel=""):
 def confidences(quadrants, threshold=None):
     """Confidence of the modality against that of fusion, with a histogram along each axis.
 
-    Parameters
-    ----------
-    quadrants : DataFrame
-        modality (a panel each), quadrant, conf_unimodal, conf_fusion; a row per clip and modality.
-    threshold : float, optional
-        Lines at it, on both axes.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Of each modality three axes: scatter, histogram above, histogram to the right.
+    `quadrants`: modality (a panel each), quadrant, conf_unimodal, conf_fusion; a row per clip and
+    modality. `threshold`: lines at it, on both axes. Of each modality three axes: scatter,
+    histogram above, histogram to the right.
     """
     parts = list(quadrants.groupby("modality", sort=False))
     rows, columns = -(-len(parts) // 2), min(2, len(parts))
@@ -210,18 +194,8 @@ def curves(
 def dumbbells(table, value, other, label, *, hue="modality", xlabel="", title="", ax=None):
     """For each row a filled dot and an open one, joined by a line.
 
-    Parameters
-    ----------
-    table : DataFrame
-    value, other, label, hue : str
-        Columns: where the filled dot is, where the open one is (NaN: none), what stands beside
-        them, and what has a colour in `COLORS`.
-    xlabel, title : str
-    ax : Axes, optional
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `value`, `other`, `label`, `hue`: columns: where the filled dot is, where the open one is (NaN:
+    none), what stands beside them, and what has a colour in `COLORS`.
     """
     if ax is None:
         _, ax = plt.subplots(figsize=(7.2, 1.2 + 0.6 * len(table)), layout="constrained")
@@ -239,16 +213,8 @@ def dumbbells(table, value, other, label, *, hue="modality", xlabel="", title=""
 def fitting_counts(fits, marked):
     """How many printed rates are whole counts, for each number of clips.
 
-    Parameters
-    ----------
-    fits : DataFrame
-        From `paper.printed.fitting_counts`.
-    marked : (int, str)
-        A number of clips drawn as a square, and what it is.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `fits`: from `paper.printed.fitting_counts`. `marked`: a number of clips drawn as a square, and
+    what it is.
     """
     fig, ax = plt.subplots(figsize=(7.2, 2.8))
     full, n = fits[fits["all"]], marked[0]
@@ -353,16 +319,8 @@ def flow(table, columns, size, *, headings=(), names=None, colors=None, title=""
 def forest(tests, n=5):
     """Effect sizes of the tests with the smallest permutation p, one panel below the other.
 
-    Parameters
-    ----------
-    tests : DataFrame
-        As of `inference.compare_groups`. Filled marks: `p_holm` is below 0.05.
-    n : int
-        Tests of each family and contrast.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `tests`: as of `inference.compare_groups`. Filled marks: `p_holm` is below 0.05. `n`: tests of
+    each family and contrast.
     """
     ranked = tests.dropna(subset=["p_permutation"]).sort_values(["p_permutation", "p"])
     ranked = ranked.groupby(["family", "contrast"], sort=False).head(n)
@@ -394,10 +352,6 @@ def histograms(table, value, hue, *, line, xlabel="", ylabel=""):
     """Overlaid histograms of whole numbers, one for each entry of `hue`, with a dashed line.
 
     The longest 1 % are gathered in the last bar.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     fig, ax = plt.subplots()
     values = table[value].astype(float)
@@ -572,10 +526,7 @@ def intervals(
 def message(text, width=7.2, height=1.0, ax=None):
     """A figure that only says why there is none, such as "this corpus has no transcripts".
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-        The one of `ax`, if that is given.
+    The one of `ax`, if that is given.
     """
     if ax is None:
         _, ax = plt.subplots(figsize=(width, height))
@@ -587,21 +538,9 @@ def message(text, width=7.2, height=1.0, ax=None):
 def pairs(table, x, y, line, *, panels, style=None):
     """A line from one level to the next for each pair of measurements.
 
-    Parameters
-    ----------
-    table : DataFrame
-    x, y : str
-        Columns: the level, such as calm and angry, and the value.
-    line : str
-        Column that tells pairs apart.
-    panels : str
-        Column; one panel for each entry, titled by it, with a scale of its own.
-    style : str, optional
-        Column whose entries have a line style each.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `x`, `y`: columns: the level, such as calm and angry, and the value. `line`: column that tells
+    pairs apart. `panels`: column; one panel for each entry, titled by it, with a scale of its own.
+    `style`: column whose entries have a line style each.
     """
     grid = sns.relplot(
         table, x=x, y=y, col=panels, units=line, style=style, kind="line", estimator=None,
@@ -615,14 +554,7 @@ def pairs(table, x, y, line, *, panels, style=None):
 def projection(table):
     """Clips in two coordinates by quadrant; one panel for each true label.
 
-    Parameters
-    ----------
-    table : DataFrame
-        x, y, label (the panel), and quadrant; clips without a quadrant are small grey dots.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `table`: x, y, label (the panel), and quadrant; clips without a quadrant are small grey dots.
     """
     grid = sns.FacetGrid(table, col="label", col_order=sorted(table["label"].unique()), height=4.2)
     for name, ax in grid.axes_dict.items():
@@ -642,16 +574,8 @@ def projection(table):
 def recordings(table, group, value, *, ylabel=""):
     """A bar for each recording, sorted by the mean of `value`, as wide as it has clips.
 
-    Parameters
-    ----------
-    table : DataFrame
-        One row per clip.
-    group, value : str
-        Columns: the recording, and a number or bool. A dashed line is the mean of all clips.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `table`: one row per clip. `group`, `value`: columns: the recording, and a number or bool. A
+    dashed line is the mean of all clips.
     """
     per = table.groupby(group)[value].agg(["mean", "size"]).sort_values(["mean", "size"])
     fig, ax = plt.subplots()
@@ -679,23 +603,10 @@ def shifts(
 ):
     """For each row a line from an open to a filled dot: the same thing, measured two ways.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Two rows for each label, the one with the open dot first.
-    value, label, side : str
-        Columns: where the dot is, what stands beside the line, which of the two it is.
-    low, high, hue : str
-        Columns, as for `intervals`.
-    ticks : (str, sequence of float), optional
-        A row above the others, with a small tick at each number.
-    lines : dict, optional
-        x -> linestyle of a vertical line.
-    xlabel : str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `table`: two rows for each label, the one with the open dot first. `value`, `label`, `side`:
+    columns: where the dot is, what stands beside the line, which of the two it is. `low`, `high`,
+    `hue`: columns, as for `intervals`. `ticks`: a row above the others, with a small tick at each
+    number. `lines`: x -> linestyle of a vertical line.
     """
     names = list(table[label].unique())
     fig, ax = plt.subplots(figsize=(7.6, 0.55 * len(names) + 1.8), layout="constrained")
@@ -726,20 +637,9 @@ def shifts(
 def specification_curve(holds, choices, order, reference):
     """Every specification a column: how many directions hold, which, and what was chosen.
 
-    Parameters
-    ----------
-    holds : bool DataFrame
-        Specifications by directions.
-    choices : DataFrame
-        Specifications by choices. A choice that never varies is left out.
-    order : int array
-        Specifications from left to right.
-    reference : array [3, specifications]
-        Low end, middle and high end of the sorted count where nothing is true.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `holds`: specifications by directions. `choices`: specifications by choices. A choice that never
+    varies is left out. `order` (int array): specifications from left to right. `reference` (array
+    [3, specifications]): low end, middle and high end of the sorted count where nothing is true.
     """
     choices, names = choices.loc[:, choices.nunique() > 1], list(holds)
     made = {f"{c}: {v}": choices[c] == v for c in choices for v in choices[c].unique()}
@@ -768,17 +668,7 @@ def specification_curve(holds, choices, order, reference):
 def spreads(table, group, values):
     """Violins of some columns, a panel each, one violin for each entry of `group`.
 
-    Parameters
-    ----------
-    table : DataFrame
-    group : str
-        Column whose entries have a colour in `COLORS`.
-    values : sequence of str
-        Columns; they share one axis.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `group`: column whose entries have a colour in `COLORS`. `values`: columns; they share one axis.
     """
     fig, axes = plt.subplots(1, len(values), figsize=(7.6, 3.2), sharey=True, squeeze=False)
     for ax, value in zip(axes[0], values, strict=True):
@@ -793,18 +683,8 @@ def spreads(table, group, values):
 def verdict_grid(ledger, claims, runs):
     """A sign for each verdict: a row per claim, a column per run.
 
-    Parameters
-    ----------
-    ledger : DataFrame
-        claim_id, profile, verdict; what is not testable is left empty.
-    claims : dict of str to str
-        claim_id -> statement, in order; long ones are cut.
-    runs : dict of str to str
-        profile -> name, in order.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `ledger`: claim_id, profile, verdict; what is not testable is left empty. `claims`: claim_id ->
+    statement, in order; long ones are cut. `runs`: profile -> name, in order.
     """
     marks = {
         "supported": ("o", COLORS["blue"]), "contradicted": ("X", COLORS["red"]),
@@ -837,20 +717,8 @@ def verdict_grid(ledger, claims, runs):
 def violins(table, *, order=("red", "green", "blue"), min_n=5, wrap=3):
     """Every clip's value by quadrant, as dots, with a violin and the median.
 
-    Parameters
-    ----------
-    table : DataFrame
-        feature (the panel), quadrant, value; missing values are left out.
-    order : sequence of str
-        Quadrants.
-    min_n : int
-        Smaller groups have dots only.
-    wrap : int
-        Panels in a line.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `table`: feature (the panel), quadrant, value; missing values are left out. `order`: quadrants.
+    `min_n`: smaller groups have dots only. `wrap`: panels in a line.
     """
     grid = sns.FacetGrid(
         table, col="feature", col_wrap=wrap, sharey=False, sharex=False, height=2.5
