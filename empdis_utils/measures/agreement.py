@@ -616,9 +616,7 @@ def delta_between_rounds(
     statistic = "cohen_kappa" if len(names) == 2 else "fleiss_kappa"
     rows = []
     for subset, clips in (subsets or {"all": None}).items():
-        part = annotations
-        if clips is not None:
-            part = part[part["clip_id"].isin(set(clips))]
+        part = annotations if clips is None else annotations[annotations["clip_id"].isin(clips)]
         for key, cell in _cells(part, by):
             rounds = [r.reindex(columns=names) for r in _two_rounds(cell)]
             whole = np.logical_and(*(r.notna().sum(axis=1) >= 2 for r in rounds))
@@ -649,6 +647,11 @@ def _votes_of(answers):
     return pd.DataFrame({j: (answers == j).sum(axis=1) for j in JUDGMENTS})
 
 
+def _check_labels(annotations, labels):
+    if lost := sorted(set(annotations["clip_id"]) - set(dict(labels))):
+        raise ValueError(f"no label for {len(lost)} clips, the first {lost[0]!r}")
+
+
 def movement(annotations, labels, by=("annotator", "modality"), *, groups, n_boot=2000, seed=42):
     """Who changes their mind from round 1 to round 2, and towards the label or away from it.
 
@@ -661,10 +664,8 @@ def movement(annotations, labels, by=("annotator", "modality"), *, groups, n_boo
     clip without a recording.
     """
     _check_judgments(annotations)
+    _check_labels(annotations, labels)
     key = ["annotator", "clip_id", "modality"]
-    lost = sorted(set(annotations["clip_id"]) - set(dict(labels)))
-    if lost:
-        raise ValueError(f"no label for {len(lost)} clips, the first {lost[0]!r}")
     wide = annotations.set_index([*key, "round"])["judgment"].unstack("round")
     wide = wide.reindex(columns=[1, 2]).reset_index()
     wide = wide.merge(annotations.drop(columns=["round", "judgment"]).drop_duplicates(key), on=key)
@@ -690,25 +691,20 @@ def movement(annotations, labels, by=("annotator", "modality"), *, groups, n_boo
     return pd.DataFrame(rows)
 
 
-def annotator_bias(
-    annotations, labels, positive="empathetic", by=("round",), *, groups, n_boot=2000, seed=42
-):
-    """How much more often an annotator says `positive` than the labels of the same clips do.
+def annotator_bias(annotations, labels, *, groups, n_boot=2000, seed=42):
+    """How much more often an annotator says "empathetic" than the labels of the same clips do.
 
-    `annotations`: the annotations table, with the columns of `by`. `labels`: label of each clip_id.
-    `by`, `groups`, `n_boot`, `seed`: as for `agreement_table`; annotator is always the first
-    column. Returns columns annotator, the columns of `by`, n, share (of `positive`), label_share,
-    bias (share minus label_share) with ci_low and ci_high over recordings, accuracy, n_recordings,
-    reason. Raises ValueError: a clip without a label or without a recording.
+    `annotations`: the annotations table. `labels`: label of each clip_id. `groups`, `n_boot`,
+    `seed`: as for `agreement_table`. Returns columns annotator, round, n, share (of "empathetic"),
+    label_share, bias (share minus label_share) with ci_low and ci_high over recordings, accuracy,
+    n_recordings, reason. Raises ValueError: a clip without a label or without a recording.
     """
-    lost = sorted(set(annotations["clip_id"]) - set(dict(labels)))
-    if lost:
-        raise ValueError(f"no label for {len(lost)} clips, the first {lost[0]!r}")
-    by = ["annotator", *(c for c in by if c != "annotator")]
+    _check_labels(annotations, labels)
+    by = ["annotator", "round"]
     rows = []
     for names, cell in _cells(annotations, by):
         label = cell["clip_id"].map(labels)
-        said, true = cell["judgment"] == positive, label == positive
+        said, true = cell["judgment"] == "empathetic", label == "empathetic"
         apart = said.astype(int) - true.astype(int)
         bias = inference.interval(apart, groups=_groups_of(cell, groups), n_boot=n_boot, seed=seed)
         rows.append(

@@ -24,7 +24,7 @@ from empdis_utils.measures.alignment import MIN_N, align, examples
 __all__ = [
     "KEY", "Models", "across_seeds", "check_predictions", "choices", "compared", "composition",
     "count_quadrants", "ensemble", "evaluations", "flips", "modality_over_seed", "models_of",
-    "pairwise_disagreement", "quadrant_of", "quadrants", "remarks", "seed_disagreement", "sides",
+    "pairwise_disagreement", "quadrant_of", "quadrants", "remarks", "sides",
     "stability", "threshold_sweep",
 ]  # fmt: skip
 
@@ -415,41 +415,6 @@ def pairwise_disagreement(
         columns += [*differ, differ.mean(axis=0)]
     rates = _rates(np.column_stack(columns), _recordings(groups, models.clips))
     return pd.concat([pd.DataFrame(keys, columns=["a", "b", "seed"]), rates], axis=1)
-
-
-def seed_disagreement(
-    predictions: pd.DataFrame,
-    *,
-    threshold: float = 0.5,
-    groups: pd.Series | None = None,
-    n_boot: int = 2000,
-    seed: int = 42,
-) -> pd.DataFrame:
-    """Share of clips on which the same model, trained with two seeds, predicts different labels.
-
-    Parameters as in `pairwise_disagreement`.
-
-    Returns columns inputs, source, seed_a, seed_b, n, k, rate, ci_low, ci_high. The mean over pairs
-    of seeds has seed_a = seed_b = "mean". A model with one seed has a single row of NaN rate.
-    """
-    table = check_predictions(predictions)
-    keys, blocks = [], []
-    for model in _model_list(table):
-        models = Models(table, [model], threshold)
-        recordings = _recordings(groups, models.clips)
-        labels = models.label(model)
-        pairs = list(combinations(range(len(models.seeds)), 2))
-        keys += [(*model, models.seeds[i], models.seeds[j]) for i, j in pairs]
-        keys.append((*model, "mean", "mean"))
-        if pairs:
-            differ = np.stack([labels[i] != labels[j] for i, j in pairs]).astype(float)
-            columns = np.vstack([differ, differ.mean(axis=0)]).T
-            blocks.append(_rates(columns, recordings))
-        else:
-            none = {"n": len(models.clips), "k": np.nan, "rate": np.nan}
-            blocks.append(pd.DataFrame([none | {"ci_low": np.nan, "ci_high": np.nan}]))
-    keys = pd.DataFrame(keys, columns=["inputs", "source", "seed_a", "seed_b"])
-    return pd.concat([keys, pd.concat(blocks, ignore_index=True)], axis=1)
 
 
 def modality_over_seed(

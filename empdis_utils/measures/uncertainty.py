@@ -12,11 +12,10 @@ import pandas as pd
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax, xlogy
 
-from empdis_utils.data.tables import QUADRANTS
 from empdis_utils.measures import inference
 
 __all__ = [
-    "calibration", "conformal_coverage", "conformal_sets", "link", "predictive_entropy",
+    "calibration", "conformal_sets", "link", "predictive_entropy",
     "risk_coverage", "selective_prediction", "temperature_scale", "weighted_risk",
 ]  # fmt: skip
 
@@ -472,30 +471,6 @@ def conformal_sets(p_cal, y_cal, p, level: float = 0.9) -> np.ndarray:
     rank = int(np.ceil((len(scores) + 1) * level))
     limit = scores[rank - 1] if rank <= len(scores) else np.inf
     return 1 - p <= limit + 1e-12
-
-
-def conformal_coverage(sets, y, quadrants, *, groups) -> pd.DataFrame:
-    """How often conformal sets hold the label, over all clips and in each quadrant.
-
-    `sets` (bool array [n, k]): of `conformal_sets`. `y` (Series [n]): clip_id -> label.
-    `quadrants`: clip_id, modality, quadrant. Returns columns modality and quadrant ("all" first),
-    n, coverage, ci_low, ci_high, labels in the set (mean number), note.
-    """
-    held = pd.Series(sets[np.arange(len(y)), y].astype(float), y.index)
-    size = pd.Series(sets.sum(axis=1).astype(float), y.index)
-    parts = {("all", "all"): y.index}
-    for modality, part in quadrants.groupby("modality", sort=False):
-        for quadrant in QUADRANTS:
-            parts[modality, quadrant] = part.loc[part["quadrant"] == quadrant, "clip_id"]
-    rows = []
-    for (modality, quadrant), clips in parts.items():
-        found = inference.share_interval(held.loc[clips], groups=groups.loc[clips].to_numpy())
-        rows.append(
-            {"modality": modality, "quadrant": quadrant, "n": len(clips)}
-            | {"coverage": found.estimate, "ci_low": found.ci_low, "ci_high": found.ci_high}
-            | {"labels in the set": size.loc[clips].mean(), "note": found.reason}
-        )
-    return pd.DataFrame(rows)
 
 
 def link(flips, *, groups, n_boot: int = 2000, seed: int = 42) -> pd.DataFrame:

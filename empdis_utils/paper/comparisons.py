@@ -83,10 +83,6 @@ def misled(predictions, *, groups, n_boot=2000, seed=42, **who) -> pd.DataFrame:
     kept = [[j for j in range(n_seeds) if j != i] or [i] for i in range(n_seeds)]
     error = np.stack([fused[k].mean(axis=0) for k in kept])  # [s, n]
     recordings = align(groups, models.clips, "groups")
-
-    def gap(sums):
-        return sums[..., 0] / sums[..., 1] - sums[..., 2] / sums[..., 3]
-
     rows = []
     for name, chosen in [*((m, [k]) for k, m in enumerate(names)), ("any", range(len(names)))]:
         led, not_led = ((alone & side)[list(chosen)].sum(axis=0) for side in (dominant, ~dominant))
@@ -96,7 +92,11 @@ def misled(predictions, *, groups, n_boot=2000, seed=42, **who) -> pd.DataFrame:
             few = f"too few (n={counts[0]:.1f} and {counts[1]:.1f})"
             rows.append({"comparison": name, "n": len(columns), "status": "too_few", "reason": few})
             continue
-        rows.append(_table([name], columns, gap, recordings, n_boot, seed).iloc[0].to_dict())
+        rows.append(
+            _table([name], columns, inference.gap_of_means, recordings, n_boot, seed)
+            .iloc[0]
+            .to_dict()
+        )
     columns = ["comparison", "estimate", "ci_low", "ci_high", "n", "n_recordings"]
     return pd.DataFrame(rows, columns=[*columns, "status", "reason"])
 
@@ -432,11 +432,8 @@ def features_beside(paper, tests) -> pd.DataFrame:
     own = {"Jitter": "jitter_local", "Shimmer": "shimmer_local", "HNR": "hnr"}
     found, columns = set(tests["feature"]), []
     for name in paper["feature"]:
-        names = [
-            f"proxy_{name}_rate",
-            f"{name}_rate",
-            own.get(name, name.lower().replace(" ", "_")),
-        ]
+        measured = own.get(name, name.lower().replace(" ", "_"))
+        names = [f"proxy_{name}_rate", f"{name}_rate", measured]
         columns.append(next((one for one in names if one in found), names[-1]))
     beside = paper.assign(column=columns).merge(
         tests.drop(columns=["family"]).rename(columns={"feature": "column"}),

@@ -12,7 +12,7 @@ from pandas.api.types import is_numeric_dtype
 from empdis_utils.show.style import MODALITY_COLORS, QUADRANT_COLORS, QUADRANT_MARKERS
 
 __all__ = [
-    "boxes", "confidences", "curves", "dumbbells", "fitting_counts", "flow", "forest", "histograms",
+    "confidences", "curves", "dumbbells", "fitting_counts", "flow", "forest", "histograms",
     "intervals", "message", "pairs", "projection", "recordings", "shifts", "specification_curve",
     "spreads", "verdict_grid", "violins",
 ]  # fmt: skip
@@ -21,21 +21,6 @@ __all__ = [
 COLORS = {**MODALITY_COLORS, **QUADRANT_COLORS, "voice": MODALITY_COLORS["audio"]}
 #: Shape of each thing that has one; ties and clips without a majority are in no quadrant.
 SHAPES = {**QUADRANT_MARKERS, "tie": "d", "none": "d", "contrast": "D"}
-
-
-def boxes(table, value, *, panels="modality", line=None, ylabel=""):
-    """Boxes of a value in each quadrant, one panel for each entry of `panels`.
-
-    `table`: quadrant, and the columns `value` and `panels`. `line`: where a dashed horizontal line
-    stands.
-    """
-    grid = sns.catplot(
-        table, x="quadrant", y=value, col=panels, kind="box", order=list(QUADRANT_COLORS),
-        hue="quadrant", palette=QUADRANT_COLORS, legend=False, fliersize=2, height=3.4, aspect=1,
-    )  # fmt: skip
-    if line is not None:
-        grid.refline(y=line, color="black", linewidth=0.8)
-    return grid.set_titles("{col_name}").set_axis_labels("", ylabel).figure
 
 
 def confidences(quadrants, threshold=None):
@@ -191,16 +176,16 @@ def curves(
     return fig
 
 
-def dumbbells(table, value, other, label, *, hue="modality", xlabel="", title="", ax=None):
+def dumbbells(table, value, other, label, *, xlabel="", title="", ax=None):
     """For each row a filled dot and an open one, joined by a line.
 
-    `value`, `other`, `label`, `hue`: columns: where the filled dot is, where the open one is (NaN:
-    none), what stands beside them, and what has a colour in `COLORS`.
+    `value`, `other`, `label`: columns: where the filled dot is, where the open one is (NaN: none),
+    and what stands beside them. `modality` gives the colour.
     """
     if ax is None:
         _, ax = plt.subplots(figsize=(7.2, 1.2 + 0.6 * len(table)), layout="constrained")
     for row, item in enumerate(table.to_dict("records")):
-        color = COLORS.get(item[hue], "black")
+        color = COLORS.get(item["modality"], "black")
         ax.plot([item[other], item[value]], [row, row], color=color, alpha=0.5)
         ax.plot(item[value], row, "o", color=color)
         ax.plot(item[other], row, "o", color=color, markerfacecolor="white")
@@ -230,7 +215,7 @@ def fitting_counts(fits, marked):
     return fig
 
 
-def flow(table, columns, size, *, headings=(), names=None, colors=None, title="", width=7.6):
+def flow(table, columns, size, *, headings=(), names=None, title=""):
     """Bands that run from the answers in one column to the answers in the next.
 
     A band whose two ends are the same answer has that answer's colour; the others are grey.
@@ -247,34 +232,21 @@ def flow(table, columns, size, *, headings=(), names=None, colors=None, title=""
         Written over the columns.
     names : dict, optional
         Answer -> what is written beside its bar; also their order, from the top.
-    colors : sequence of color, optional
-        One for each answer, in that order.
     title : str
-    width : float
-        Inches.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    KeyError
-        A column that the table lacks.
 
     Examples
     --------
     >>> import pandas as pd
     >>> paths = pd.DataFrame({"one": ["a", "b"], "two": ["a", "a"], "n": [2, 1]})
     >>> fig = flow(paths, ["one", "two"], "n", headings=["before", "after"])
-    >>> [text.get_text() for text in fig.axes[0].texts][:2]
+    >>> [text.get_text() for text in fig.axes[0].texts][-2:]
     ['before', 'after']
     """
     seen = dict.fromkeys(answer for column in columns for answer in table[column])
     names = {answer: str(answer) for answer in seen} if names is None else names
-    colors = dict(zip(names, colors or sns.color_palette("colorblind", len(names)), strict=False))
+    colors = dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
     total, gap, thick = table[size].sum(), 0.03, 0.05
-    fig, ax = plt.subplots(figsize=(width, 4.4), layout="constrained")
+    fig, ax = plt.subplots(figsize=(7.6, 4.4), layout="constrained")
     bottom = {}
     for at, column in enumerate(columns):
         level = 0.0
@@ -316,14 +288,13 @@ def flow(table, columns, size, *, headings=(), names=None, colors=None, title=""
     return fig
 
 
-def forest(tests, n=5):
-    """Effect sizes of the tests with the smallest permutation p, one panel below the other.
+def forest(tests):
+    """Effect sizes of five tests of each family and contrast, those of the smallest permutation p.
 
-    `tests`: as of `inference.compare_groups`. Filled marks: `p_holm` is below 0.05. `n`: tests of
-    each family and contrast.
+    `tests`: as of `inference.compare_groups`. Filled marks: `p_holm` is below 0.05.
     """
     ranked = tests.dropna(subset=["p_permutation"]).sort_values(["p_permutation", "p"])
-    ranked = ranked.groupby(["family", "contrast"], sort=False).head(n)
+    ranked = ranked.groupby(["family", "contrast"], sort=False).head(5)
     if ranked.empty:
         return message("nothing to compare: every group is too small")
     sides = ranked["contrast"].str.split("-")
@@ -523,27 +494,26 @@ def intervals(
     return axes[0].figure
 
 
-def message(text, width=7.2, height=1.0, ax=None):
+def message(text, ax=None):
     """A figure that only says why there is none, such as "this corpus has no transcripts".
 
     The one of `ax`, if that is given.
     """
     if ax is None:
-        _, ax = plt.subplots(figsize=(width, height))
+        _, ax = plt.subplots(figsize=(7.2, 1.0))
     ax.set_axis_off()
     ax.text(0.5, 0.5, text, ha="center", va="center", color="0.4")
     return ax.figure
 
 
-def pairs(table, x, y, line, *, panels, style=None):
+def pairs(table, x, y, line, *, panels):
     """A line from one level to the next for each pair of measurements.
 
     `x`, `y`: columns: the level, such as calm and angry, and the value. `line`: column that tells
     pairs apart. `panels`: column; one panel for each entry, titled by it, with a scale of its own.
-    `style`: column whose entries have a line style each.
     """
     grid = sns.relplot(
-        table, x=x, y=y, col=panels, units=line, style=style, kind="line", estimator=None,
+        table, x=x, y=y, col=panels, units=line, kind="line", estimator=None,
         marker="o", color="0.3", linewidth=1, height=3.2, aspect=0.8, legend=False,
         facet_kws={"sharey": False},
     )  # fmt: skip
@@ -588,35 +558,23 @@ def recordings(table, group, value, *, ylabel=""):
     return fig
 
 
-def shifts(
-    table,
-    value,
-    label,
-    side,
-    *,
-    low="ci_low",
-    high="ci_high",
-    hue="modality",
-    ticks=None,
-    lines=None,
-    xlabel="",
-):
+def shifts(table, value, label, side, *, ticks=None, lines=None, xlabel=""):
     """For each row a line from an open to a filled dot: the same thing, measured two ways.
 
     `table`: two rows for each label, the one with the open dot first. `value`, `label`, `side`:
-    columns: where the dot is, what stands beside the line, which of the two it is. `low`, `high`,
-    `hue`: columns, as for `intervals`. `ticks`: a row above the others, with a small tick at each
-    number. `lines`: x -> linestyle of a vertical line.
+    columns: where the dot is, what stands beside the line, which of the two it is. Whiskers are
+    `ci_low` to `ci_high`; `modality` gives the colour. `ticks`: a row above the others, with a
+    small tick at each number. `lines`: x -> linestyle of a vertical line.
     """
     names = list(table[label].unique())
     fig, ax = plt.subplots(figsize=(7.6, 0.55 * len(names) + 1.8), layout="constrained")
     for row, name in enumerate(names):
         pair = table[table[label] == name]
-        color = COLORS.get(pair[hue].iloc[0], "black")
+        color = COLORS.get(pair["modality"].iloc[0], "black")
         ax.plot(pair[value], [row] * len(pair), color=color, linewidth=1.2)
         looks = zip(pair.to_dict("records"), (-0.14, 0.14), ("white", color), strict=True)
         for item, up, face in looks:
-            ends = [item[low], item[high]]
+            ends = [item["ci_low"], item["ci_high"]]
             ax.plot(ends, [row + up] * 2, color=color, alpha=0.35, linewidth=2.5)
             ax.plot(
                 item[value], row, "o", color=color, markerfacecolor=face, markersize=8,
@@ -714,15 +672,14 @@ def verdict_grid(ledger, claims, runs):
     return fig
 
 
-def violins(table, *, order=("red", "green", "blue"), min_n=5, wrap=3):
+def violins(table, *, min_n=5):
     """Every clip's value by quadrant, as dots, with a violin and the median.
 
-    `table`: feature (the panel), quadrant, value; missing values are left out. `order`: quadrants.
-    `min_n`: smaller groups have dots only. `wrap`: panels in a line.
+    `table`: feature (the panel), quadrant, value; missing values are left out. Groups
+    smaller than `min_n` have dots only.
     """
-    grid = sns.FacetGrid(
-        table, col="feature", col_wrap=wrap, sharey=False, sharex=False, height=2.5
-    )
+    order = ("red", "green", "blue")
+    grid = sns.FacetGrid(table, col="feature", col_wrap=3, sharey=False, sharex=False, height=2.5)
     for name, ax in grid.axes_dict.items():
         own = table[(table["feature"] == name) & table["value"].notna()]
         groups = [own.loc[own["quadrant"] == q, "value"] for q in order]
