@@ -310,7 +310,7 @@ def flips(
     ensemble).
 
     Labels are the likeliest classes. `differs` has the mean `modality_rate` of
-    `modality_over_seed`, `self_differs` that of `seed_disagreement`.
+    `modality_over_seed`.
     """
     models, single, joint = models_of(predictions, 0.5, fusion, unimodal_source, fusion_source)
     means = ensemble(predictions).set_index(["inputs", "source", "clip_id"]).sort_index()

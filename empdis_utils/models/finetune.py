@@ -452,35 +452,13 @@ def crossfit(
     Of the recordings in the other folds, a share `val_share` chooses the epoch and the rest train:
     the same inner split as `fusion.crossfit`.
 
-    Parameters
-    ----------
-    cache : TrunkCache
-        On disk, if `accelerate launch` is to share out the fits.
-    y : array_like of int
-        Labels [n].
-    clip_id : sequence of str
-        In the order of the cache.
-    folds : array_like of int
-        Fold of each clip, from `splits.crossfit_folds`.
-    groups : sequence
-        Recording of each clip.
-    seeds : sequence of int
-    val_share : float
-        Share of the recordings outside the fold (`splits.hold_out_recordings`), not of their clips.
-        0 leaves nothing out: all other folds train and the last epoch is kept.
-    n_jobs : int
-        Processes (joblib); -1 is all cores. Under `accelerate launch` each of its processes does
-        its share instead, and all of them return all fits.
-    progress : bool
-        Show a progress bar.
-    **how
-        Of `finetune`.
-
-    Returns
-    -------
-    Fits
-        The split of all predictions is "test". The embeddings of (seed, fold) are from the model
-        that did not see the fold.
+    `cache` is a `TrunkCache`, on disk if `accelerate launch` is to share out the fits: each of its
+    processes then does its share, and all of them return all fits. `clip_id`, labels `y`, `folds`
+    and `groups` (recordings) are in its order. `val_share`: of the recordings outside the fold, not
+    of their clips; 0 leaves nothing out, so that all other folds train and the last epoch is kept.
+    `n_jobs`: processes; -1 is all cores. `**how`: of `finetune`. Returns Fits: all predictions have
+    the split "test", and the embeddings of (seed, fold) are from the model that did not see the
+    fold.
     """
     y, folds, groups = np.asarray(y), np.asarray(folds), np.asarray(groups)
     spread = pd.Series(folds).groupby(groups).nunique()

@@ -213,44 +213,18 @@ def power_kappa_difference(
 ):
     """Power to tell two kappas apart, by simulation.
 
-    Parameters
-    ----------
-    n_clips : int
-        Clips per quadrant: 51 = 17 × 3 modalities.
-    differences : sequence of float
-        True differences; the kappas are `kappa` ± half of it.
-    kappa : float
-        Mean of the two.
-    n_recordings : int
-        Recordings that the clips of a quadrant come from, as evenly as can be.
-    prevalence : float
-        Share of one of the two judgments.
-    icc : float
-        As in `simulate_nested`.
-    paired : bool
-        False: two quadrants, different clips. True: two rounds on the same clips.
-    level : float
-        Two-sided size of the test.
-    n_sim, seed : int
+    `n_clips`: per quadrant, 51 = 17 × 3 modalities, from `n_recordings` as evenly as can be.
+    `differences`: true ones; the kappas are `kappa` ± half of it. `prevalence`: share of one of the
+    two judgments. `icc`: as in `simulate_nested`. `paired`: two rounds on the same clips, else two
+    quadrants of different clips. `level`: two-sided size of the test. Returns columns difference,
+    kappa_1, kappa_2, n_clips, n_recordings, paired, sd (of the estimated difference), power with
+    power_low and power_high (Wilson, simulation error only), n_sim (data sets in which both kappas
+    were defined). At difference 0, power is the test's size. Raises ValueError: a kappa outside
+    [icc, 1].
 
-    Returns
-    -------
-    DataFrame
-        difference, kappa_1, kappa_2, n_clips, n_recordings, paired, sd (of the estimated
-        difference), power with power_low and power_high (Wilson, simulation error only), n_sim
-        (data sets in which both kappas were defined). At difference 0, power is the test's size.
-
-    Raises
-    ------
-    ValueError
-        A kappa outside [icc, 1].
-
-    Notes
-    -----
     The test: difference over its delete-one-recording jackknife error, against t with
     n_recordings - 1 degrees of freedom (twice as many when not paired). Annotators make fresh
-    errors in each round; people who repeat
-    themselves would make the paired design stronger.
+    errors in each round; people who repeat themselves would make the paired design stronger.
     """
     sizes = np.full(n_recordings, n_clips // n_recordings)
     sizes[: n_clips % n_recordings] += 1
