@@ -8,17 +8,9 @@ import platform
 from pathlib import Path
 
 __all__ = [
-    "PACKAGE",
-    "PACKAGES",
-    "ROOT",
-    "SINGLE_THREAD",
-    "cache_dir",
-    "clips_dir",
-    "data_dirs",
-    "hardware",
-    "media_dirs",
-    "model_dirs",
-]
+    "PACKAGE", "PACKAGES", "ROOT", "SINGLE_THREAD", "cache_dir", "clips_dir", "data_dirs",
+    "hardware", "media_dirs", "model_dirs",
+]  # fmt: skip
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "empdis_utils"

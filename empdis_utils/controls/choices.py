@@ -28,10 +28,7 @@ def used(directory) -> dict:
 def stored(directory, seeds) -> pd.DataFrame:
     """Chapter 03's own predictions for some seeds: held-out clips, then validation clips.
 
-    Raises
-    ------
-    ValueError
-        Chapter 03 did not train some of the seeds.
+    Raises ValueError: chapter 03 did not train some of the seeds.
     """
     rows = [tables.read(directory, t) for t in ("predictions", "predictions_validation")]
     rows = pd.concat(rows).query("source == 'fusion'")
@@ -46,21 +43,9 @@ def stored(directory, seeds) -> pd.DataFrame:
 def embeddings(directory, encoders: Mapping, features: Mapping, own: pd.DataFrame, clips):
     """What chapter 03 fused.
 
-    Parameters
-    ----------
-    directory : path
-    encoders : mapping of modality to encoder
-        Empty: the corpus's published `features` were fused.
-    features : mapping of modality to DataFrame
-    own : DataFrame
-        Of `stored`.
-    clips : sequence of str
-
-    Returns
-    -------
-    modalities : list of str
-    embeddings : mapping of str to array [n, d], or callable
-        Embeddings of fine-tuned encoders depend on (seed, fold).
+    `encoders`: empty: the corpus's published `features` were fused. `own`: of `stored`. Returns
+    `modalities`; `embeddings` (mapping of str to array [n, d], or callable): embeddings of
+    fine-tuned encoders depend on (seed, fold).
     """
     if not encoders:
         return list(features), {m: frame.loc[clips].to_numpy() for m, frame in features.items()}
@@ -83,21 +68,8 @@ def train(
     Clips, folds, and what stands for a missing modality are chapter 03's. Published features allow
     ``random folds``, too; embeddings of fine-tuned encoders exist for grouped folds only.
 
-    Parameters
-    ----------
-    given, modalities
-        Of `embeddings`.
-    manifest : DataFrame
-    own : DataFrame
-        Of `stored`.
-    parameters : dict
-        Of `used`.
-    n_jobs : int
-
-    Returns
-    -------
-    dict of choice to DataFrame
-        The columns of `predictions`, splits test and val.
+    `given`, `modalities`: of `embeddings`. `own`: of `stored`. `parameters`: of `used`. Returns
+    dict of choice to DataFrame: the columns of `predictions`, splits test and val.
     """
     clips, y = manifest["clip_id"].to_numpy(), manifest["y"].to_numpy()
     seeds = sorted(own["seed"].unique().tolist())
@@ -175,22 +147,10 @@ def _numbers(rows, modalities, best, dialog):
 def effects(found: Mapping, modalities, best, dialog, *, n_boot=2000, seed=42) -> pd.DataFrame:
     """Main numbers under each choice, and their shift from chapter 03, clip by clip.
 
-    Parameters
-    ----------
-    found : mapping of choice to DataFrame
-        Of `tested`.
-    modalities : sequence of str
-    best : str
-        Of `best_single`.
-    dialog : Series
-        clip_id -> recording.
-
-    Returns
-    -------
-    DataFrame
-        choice, number, value, ci_low, ci_high, n, shift, shift_low, shift_high. Numbers are the
-        accuracy of fusion, its gain over `best`, disagreement with each modality, and the entropy
-        gap (nats) of clips on which they differ, which has no shift.
+    `found`: of `tested`. `best`: of `best_single`. Returns columns choice, number, value, ci_low,
+    ci_high, n, shift, shift_low, shift_high. Numbers are the accuracy of fusion, its gain over
+    `best`, disagreement with each modality, and the entropy gap (nats) of clips on which they
+    differ, which has no shift.
     """
 
     def mean(values):

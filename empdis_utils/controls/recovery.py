@@ -3,6 +3,8 @@
 `truth` is the corpus's table, one row per clip: kind (conflict, congruent, no_cue), contradicting
 (the odd modality out), label, and for each modality ``NAME_cue`` (supports, contradicts, neutral)
 and ``NAME_strength``. `scores` is what `conflict.scores` returns, clips in the order of `truth`.
+
+`groups` is the recording of each clip, by clip_id or row by row; intervals draw whole recordings.
 """
 
 from __future__ import annotations
@@ -54,21 +56,10 @@ def with_flags(scores, quadrants: pd.DataFrame, clips) -> dict[str, dict[str, np
 def aurocs(scores, truth, recordings, pairs=(), *, n_boot=1000, seed=42):
     """How well each score ranks planted conflicts above clips without one.
 
-    Parameters
-    ----------
-    scores : dict
-    truth : DataFrame
-    recordings : array [n]
-    pairs : sequence of (str, str)
-        Scores that are compared on the same clips.
-    n_boot, seed : int
-
-    Returns
-    -------
-    found, gains, negatives : DataFrame
-        modality, score, n conflict, n other, auroc (of gains: difference), ci_low, ci_high, status,
-        reason. `found` and `gains` are against all clips without a conflict; `negatives` has the
-        scores against each entry of `AGAINST`.
+    `recordings` (array [n]). `pairs` (sequence of (str, str)): scores that are compared on the same
+    clips. Returns `found, gains, negatives` (DataFrame): modality, score, n conflict, n other,
+    auroc (of gains: difference), ci_low, ci_high, status, reason. `found` and `gains` are against
+    all clips without a conflict; `negatives` has the scores against each entry of `AGAINST`.
     """
     yes, rows = contradicts(truth, [m for m in scores if m != "any"]), []
     for modality, found in scores.items():
@@ -89,12 +80,9 @@ def aurocs(scores, truth, recordings, pairs=(), *, n_boot=1000, seed=42):
 def precision(scores, truth, recordings) -> pd.DataFrame:
     """How many of the flagged clips hold a conflict, and of as many with the highest opposition.
 
-    Returns
-    -------
-    DataFrame
-        modality, score, flagged (clips) and what they are: this conflicts, another conflicts, no
-        cue, congruent; precision (share in which this modality contradicts), ci_low, ci_high; found
-        (share of its conflicts that is flagged), found_low, found_high.
+    Returns columns modality, score, flagged (clips) and what they are: this conflicts, another
+    conflicts, no cue, congruent; precision (share in which this modality contradicts), ci_low,
+    ci_high; found (share of its conflicts that is flagged), found_low, found_high.
     """
     modalities = [m for m in scores if m != "any"]
     yes, kind, rows = contradicts(truth, modalities), truth["kind"].to_numpy(), []
@@ -119,10 +107,8 @@ def precision(scores, truth, recordings) -> pd.DataFrame:
 def dose(scores, truth, recordings, n_doses: int = 3) -> pd.DataFrame:
     """Share of trainings that flag a clip, by the strength of the contradicting cue.
 
-    Returns
-    -------
-    DataFrame
-        modality, strength (mean of the group; 0: congruent clips), n, flagged, ci_low, ci_high.
+    Returns columns modality, strength (mean of the group; 0: congruent clips), n, flagged, ci_low,
+    ci_high.
     """
     rows = []
     for m in (m for m in scores if m != "any"):
@@ -150,10 +136,7 @@ def dose_rank(
 ) -> pd.DataFrame:
     """Rank correlation of scores with the strength of the conflict, over the conflicts alone.
 
-    Returns
-    -------
-    DataFrame
-        score, and the columns of `inference.Interval`.
+    Returns columns score, and the columns of `inference.Interval`.
     """
     modalities = [m for m in scores if m != "any"]
     yes, rows = contradicts(truth, modalities), []
@@ -172,20 +155,9 @@ def dose_rank(
 def features(tables_of, truth, groups, *, n_perm=10_000, n_boot=1000, seed=42) -> pd.DataFrame:
     """Tests of clips whose cue says empathetic against neutral, held against `CARRIES`.
 
-    Parameters
-    ----------
-    tables_of : dict of str to DataFrame
-        Modality -> features, with clip_id.
-    truth : DataFrame
-        Indexed by clip_id.
-    groups : Series
-        clip_id -> recording.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `inference.compare_groups`, planted sign, and verdict: found (significant by
-        Holm, with that sign), missed, false alarm, spared.
+    `tables_of`: modality -> features, with clip_id. `truth`: indexed by clip_id. Returns a table:
+    the columns of `inference.compare_groups`, planted sign, and verdict: found (significant by
+    Holm, with that sign), missed, false alarm, spared.
     """
     says = {"supports": 1, "contradicts": -1, "neutral": 0}
     label, found = np.where(truth["label"] == "empathetic", 1, -1), []
@@ -209,18 +181,8 @@ def features(tables_of, truth, groups, *, n_perm=10_000, n_boot=1000, seed=42) -
 def gates(table: pd.DataFrame, truth, recordings, modalities, *, n_boot, seed) -> pd.DataFrame:
     """Gate and attention of each modality when it contradicts, against when it supports.
 
-    Parameters
-    ----------
-    table : DataFrame
-        The `gates` table.
-    truth : DataFrame
-        Indexed by clip_id.
-
-    Returns
-    -------
-    DataFrame
-        modality, what (gate, attention), contradicts, supports (means), difference, ci_low,
-        ci_high, n contradicts.
+    `table`: the `gates` table. `truth`: indexed by clip_id. Returns columns modality, what (gate,
+    attention), contradicts, supports (means), difference, ci_low, ci_high, n contradicts.
     """
     means = table.groupby(["clip_id", "modality"])[["gate", "attention"]].mean()
     rows = []

@@ -111,17 +111,7 @@ class Corpus:
 
 
 def draw(design: Design, rng: np.random.Generator) -> Corpus:
-    """Draw the cues of a corpus, and the parameters that carry them.
-
-    Parameters
-    ----------
-    design : Design
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Corpus
-    """
+    """Draw the cues of a corpus, and the parameters that carry them."""
     n_rec, n_clips = design.n_recordings, design.n_clips
     n, n_mod = n_rec * n_clips, len(MODALITIES)
     recording = np.repeat(np.arange(n_rec), n_clips)
@@ -283,12 +273,7 @@ def predict(
 def draws(design: Design, n_draws: int, seed: int, **how):
     """Yield `n_draws` pairs of a corpus and its probabilities; draw k depends on (seed, k) only.
 
-    Parameters
-    ----------
-    design : Design
-    n_draws, seed : int
-    **how
-        For `predict`.
+    `**how`: for `predict`.
     """
     for k in range(n_draws):
         rng = np.random.default_rng([seed, k])
@@ -299,11 +284,8 @@ def draws(design: Design, n_draws: int, seed: int, **how):
 def planted(corpus: Corpus, modality: str) -> tuple[np.ndarray, np.ndarray]:
     """Clips in which the modality contradicts (``any``: that hold a conflict), and clips without.
 
-    Returns
-    -------
-    yes, no : bool arrays [n]
-        `no`: congruent clips and clips without a cue. Clips in which another modality contradicts
-        are in neither.
+    Returns `yes, no` (bool arrays [n]): `no`: congruent clips and clips without a cue. Clips in
+    which another modality contradicts are in neither.
     """
     conflict_ = corpus.conflict
     own = conflict_ if modality == "any" else corpus.odd_one_out[:, MODALITIES.index(modality)]
@@ -323,28 +305,13 @@ def recovery(
 ) -> pd.DataFrame:
     """How well every score finds planted conflicts, draw by draw.
 
-    Parameters
-    ----------
-    design : Design
-    n_draws, seed : int
-    modalities : sequence of str
-        Of ``text``, ``audio``, ``video``, ``any``.
-    pairs : sequence of (str, str)
-        Scores whose AUROCs are compared on the same clips; rows ``a - b``.
-    n_boot : int
-        Resamples of recordings for intervals; 0: none.
-    sham : bool
-        Mark three in ten clips of each recording at random, whatever their cues. There is then
-        nothing to find: what is found is a false alarm.
-    **how
-        For `predict`.
-
-    Returns
-    -------
-    DataFrame
-        draw, modality, score, n_conflict, n_other, auroc (for a pair: the difference), ci_low,
-        ci_high, named (``any`` only: share of the conflicts in which the modality that scores
-        highest is an odd one out; ties share). A draw without clips of both kinds has NaN.
+    `modalities`: of ``text``, ``audio``, ``video``, ``any``. `pairs` (sequence of (str, str)):
+    scores whose AUROCs are compared on the same clips; rows ``a - b``. `n_boot`: resamples of
+    recordings for intervals; 0: none. `sham`: mark three in ten clips of each recording at random,
+    whatever their cues. There is then nothing to find: what is found is a false alarm. `**how`: for
+    `predict`. Returns columns draw, modality, score, n_conflict, n_other, auroc (for a pair: the
+    difference), ci_low, ci_high, named (``any`` only: share of the conflicts in which the modality
+    that scores highest is an odd one out; ties share). A draw without clips of both kinds has NaN.
     """
     rows = []
     for k, (corpus, p) in enumerate(draws(design, n_draws, seed, **how)):
@@ -385,18 +352,10 @@ def _named(found, corpus: Corpus) -> dict[str, float]:
 def shares(table: pd.DataFrame, by: Sequence[str] = ("modality", "score")) -> pd.DataFrame:
     """Mean and spread over draws, and in how many of them the interval leaves out chance.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Of `recovery`; other columns may be in it.
-    by : sequence of str
-
-    Returns
-    -------
-    DataFrame
-        `by`, n_draws, mean, sd, low, high (2.5 and 97.5 % of draws), above and below (share of the
-        draws with an interval that lies above or below chance: 0.5, or 0 for a pair), above_low,
-        above_high (Wilson, over draws), n_intervals, named (mean).
+    `table`: of `recovery`; other columns may be in it. Returns columns `by`, n_draws, mean, sd,
+    low, high (2.5 and 97.5 % of draws), above and below (share of the draws with an interval that
+    lies above or below chance: 0.5, or 0 for a pair), above_low, above_high (Wilson, over draws),
+    n_intervals, named (mean).
     """
     rows = []
     for key, part in table.groupby(list(by), sort=False):
@@ -436,19 +395,10 @@ def _facts(p, y, yes, no) -> dict[str, float]:
 def surrogate_check(design: Design, p, y, yes, *, n_draws: int, seed: int) -> pd.DataFrame:
     """Numbers of a rendered corpus beside those of draws of the same design.
 
-    Parameters
-    ----------
-    design : Design
-    p, y
-        Probabilities and labels of the rendered corpus.
-    yes : dict of str to bool array [n]
-        Clips in which each modality contradicts, and ``any``.
-
-    Returns
-    -------
-    DataFrame
-        number, rendered, draws (mean), low, high (2.5 and 97.5 % of draws), role ("set": what the
-        noise of reading was set by; else "check"), inside.
+    `p`, `y`: probabilities and labels of the rendered corpus. `yes` (dict of str to bool array
+    [n]): clips in which each modality contradicts, and ``any``. Returns columns number, rendered,
+    draws (mean), low, high (2.5 and 97.5 % of draws), role ("set": what the noise of reading was
+    set by; else "check"), inside.
     """
     drawn = []
     for one, read in draws(design, n_draws, seed, n_seeds=len(p["text"])):
@@ -471,17 +421,8 @@ def surrogate_check(design: Design, p, y, yes, *, n_draws: int, seed: int) -> pd
 def crossed(design: Design, strong, weak, *, n_draws: int, seed: int, n_seeds: int) -> pd.DataFrame:
     """Recovery where the strength of cues, missing cues and the label's side are crossed.
 
-    Parameters
-    ----------
-    design : Design
-        Gives the size.
-    strong, weak : (float, float)
-        Ranges of the strength of a cue.
-
-    Returns
-    -------
-    DataFrame
-        `FACTORS`, and the columns of `shares` that need no interval, for the scores `KEPT`.
+    `design`: gives the size. `strong`, `weak`: ranges of the strength of a cue. Returns columns
+    `FACTORS`, and the columns of `shares` that need no interval, for the scores `KEPT`.
     """
     levels, parts = {"strong": tuple(strong), "weak": tuple(weak)}, []
     for cell in product(levels, levels, (0.0, 0.3), (0.0, 0.5)):
@@ -515,10 +456,8 @@ def main_effects(table: pd.DataFrame) -> pd.DataFrame:
 def sample_sizes(design: Design, sizes, scores, *, n_draws: int, seed: int, **how) -> pd.DataFrame:
     """Power and spread by the number of recordings; new recordings and models in each draw.
 
-    Returns
-    -------
-    DataFrame
-        recordings, and the columns of `shares` but named; power (there: above), ci_low, ci_high.
+    Returns columns recordings, and the columns of `shares` but named; power (there: above), ci_low,
+    ci_high.
     """
     parts = [
         recovery(replace(design, n_recordings=n), n_draws=n_draws, seed=seed, **how).assign(
@@ -572,20 +511,10 @@ def verdicts(
 ) -> pd.DataFrame:
     """What one corpus would make us say: every rule that a corpus with known truth can test.
 
-    Parameters
-    ----------
-    p : dict of str to array [s, n]
-        As `predict`.
-    y, recording, conflict_clips : array [n]
-        Label, recording, and whether the clip holds a conflict.
-    goal : float
-        An AUROC to reach with the whole interval.
-
-    Returns
-    -------
-    DataFrame
-        rule, estimate, ci_low, ci_high, reference, verdict: "supported" (the whole interval lies
-        above the reference), "contradicted" (below), "too little data".
+    `p` (dict of str to array [s, n]): as `predict`. `y`, `recording`, `conflict_clips` (array [n]):
+    label, recording, and whether the clip holds a conflict. `goal`: an AUROC to reach with the
+    whole interval. Returns columns rule, estimate, ci_low, ci_high, reference, verdict: "supported"
+    (the whole interval lies above the reference), "contradicted" (below), "too little data".
     """
     full = max(p, key=lambda name: name.count("+"))
     recording = np.asarray(recording)
@@ -657,16 +586,9 @@ def verdicts(
 def same_verdict(table: pd.DataFrame) -> pd.DataFrame:
     """Chance that two independent draws give the same verdict, rule by rule.
 
-    Parameters
-    ----------
-    table : DataFrame
-        rule, draw, verdict: `verdicts` of two draws or more.
-
-    Returns
-    -------
-    DataFrame
-        rule, n_draws, supported, contradicted, too little data (shares of draws), same (share of
-        pairs of different draws with the same verdict).
+    `table`: rule, draw, verdict: `verdicts` of two draws or more. Returns columns rule, n_draws,
+    supported, contradicted, too little data (shares of draws), same (share of pairs of different
+    draws with the same verdict).
     """
     rows = []
     for rule, part in table.groupby("rule", sort=False):
@@ -684,18 +606,8 @@ def same_verdict(table: pd.DataFrame) -> pd.DataFrame:
 def stability(design: Design, p, y, recording, conflict_clips, *, n_draws, seed, **how):
     """How often two draws would give the same verdict, beside the rendered corpus's verdict.
 
-    Parameters
-    ----------
-    design : Design
-    p, y, recording, conflict_clips
-        The rendered corpus, as for `verdicts`.
-    **how
-        For `verdicts`.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `same_verdict`, and rendered.
+    `p`, `y`, `recording`, `conflict_clips`: the rendered corpus, as for `verdicts`. `**how`: for
+    `verdicts`. Returns a table: the columns of `same_verdict`, and rendered.
     """
     how = dict(seed=seed, **how)
     said = [

@@ -40,12 +40,8 @@ FULL = "+".join(MODALITIES)
 def saved_runs(predictions, validation=None, varied=None) -> dict[str, pd.DataFrame]:
     """Training -> its predictions by the fusion network, as `specifications` takes them.
 
-    Parameters
-    ----------
-    predictions, validation : DataFrame
-        Chapter 03's `predictions` and, where there are, `predictions_validation`.
-    varied : DataFrame, optional
-        `choice_predictions`, by the column ``choice``.
+    `predictions`, `validation`: chapter 03's `predictions` and, where there are,
+    `predictions_validation`. `varied`: `choice_predictions`, by the column ``choice``.
     """
     own = pd.concat([predictions] if validation is None else [predictions, validation])
     runs = {START: own.query("source == 'fusion'")}
@@ -63,25 +59,13 @@ def specifications(
 ) -> tuple[pd.DataFrame, list[dict]]:
     """Every set of choices for which probabilities were saved.
 
-    Parameters
-    ----------
-    runs : mapping of str to DataFrame
-        Training -> its predictions by the fusion network (clip_id, inputs, seed, split, y, p), for
-        single modalities and for all of them.
-    heads : DataFrame, optional
-        Predictions of fine-tuned encoders (with a column ``encoder``). Every combination of one
-        encoder per modality is a unimodal source of its own.
-    thresholds : iterable of float
-
-    Returns
-    -------
-    table : DataFrame
-        spec, training, clips ("test", "test+val": validation clips pooled in, as the release
-        does), unimodal ("network": the fusion network on one modality; else the encoders),
-        threshold, seed (a number, or "ensemble"), n.
-    data : list of dict
-        Per specification: clip_id, y, ``p`` [n, 4] (text, audio, video, fusion), unsure
-        (entropy of fusion [n]), threshold.
+    `runs`: training -> its predictions by the fusion network (clip_id, inputs, seed, split, y, p),
+    for single modalities and for all of them. `heads`: predictions of fine-tuned encoders (with a
+    column ``encoder``). Every combination of one encoder per modality is a unimodal source of its
+    own. Returns `table`: spec, training, clips ("test", "test+val": validation clips pooled in, as
+    the release does), unimodal ("network": the fusion network on one modality; else the encoders),
+    threshold, seed (a number, or "ensemble"), n; `data`: per specification: clip_id, y, ``p`` [n,
+    4] (text, audio, video, fusion), unsure (entropy of fusion [n]), threshold.
     """
     rows, data = [], []
     sources = [("network", None)]
@@ -147,23 +131,11 @@ def _by_seed(wide: pd.DataFrame):
 def directions(one: dict, names=None, donor=None, swap=None) -> np.ndarray:
     """The differences of `DIRECTIONS`, in that order; NaN where a quadrant is empty.
 
-    Parameters
-    ----------
-    one : dict
-        An entry of `specifications`.
-    names : int array [n, 3], optional
-        Which modality's predictions stand for text, audio and video, where modalities are compared.
-    donor : int array [n], optional
-        Which clip's entropy and distance stand for this clip's, where quadrants are compared.
-    swap : bool array [n], optional
-        Clips in which fusion and the best single modality change places.
+    `one`: an entry of `specifications`. `names` (int array [n, 3]): which modality's predictions
+    stand for text, audio and video, where modalities are compared. `donor` (int array [n]): which
+    clip's entropy and distance stand for this clip's, where quadrants are compared. `swap` (bool
+    array [n]): clips in which fusion and the best single modality change places.
 
-    Returns
-    -------
-    array [7]
-
-    Notes
-    -----
     A label is 1 if p exceeds the threshold; a model is right if its confidence in the correct label
     does. Entropies are in nats, of fusion, over the quadrants of all three modalities together. The
     best single modality is the one most often right on these clips, as in the paper.
@@ -224,10 +196,6 @@ def reference(
     modalities change places in whole recordings; fusion and the best single modality change places
     in half of the recordings; and clips of a recording exchange their entropies, and the distances
     of the text model from its boundary.
-
-    Returns
-    -------
-    array [n_perm, specifications, 7]
     """
     clips = sorted({clip for one in data for clip in one["clip_id"]})
     at = {clip: i for i, clip in enumerate(clips)}
@@ -259,17 +227,8 @@ def _donor(recordings: np.ndarray, key: np.ndarray) -> np.ndarray:
 def by_choice(table: pd.DataFrame, found: np.ndarray) -> pd.DataFrame:
     """Share of the directions that hold, by each value of each choice, over all the others.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Of `specifications`.
-    found : array [specifications, 7]
-        Of `curve`.
-
-    Returns
-    -------
-    DataFrame
-        choice, value, n (specifications), holds, range (largest minus smallest of the choice).
+    `table`: of `specifications`. `found` (array [specifications, 7]): of `curve`. Returns columns
+    choice, value, n (specifications), holds, range (largest minus smallest of the choice).
     """
     share = pd.Series((found > 0).sum(axis=1) / np.isfinite(found).sum(axis=1))
     rows = [
@@ -284,20 +243,11 @@ def by_choice(table: pd.DataFrame, found: np.ndarray) -> pd.DataFrame:
 def summary(found: np.ndarray, under_null: np.ndarray) -> pd.DataFrame:
     """In how many specifications each direction holds, and in how many it would by chance.
 
-    Parameters
-    ----------
-    found : array [specifications, 7]
-        Of `curve`.
-    under_null : array [n_perm, specifications, 7]
-        Of `reference`.
-
-    Returns
-    -------
-    DataFrame
-        direction, says, n (specifications that can tell), holds (share in which the difference is
-        above 0), median, chance_low, chance_high (middle 95 % of the share under the reference), p
-        (share of reference curves whose median is at least as large; one-sided; with +1). The last
-        row, "all", is the mean share over the directions.
+    `found` (array [specifications, 7]): of `curve`. `under_null` (array [n_perm, specifications,
+    7]): of `reference`. Returns columns direction, says, n (specifications that can tell), holds
+    (share in which the difference is above 0), median, chance_low, chance_high (middle 95 % of the
+    share under the reference), p (share of reference curves whose median is at least as large;
+    one-sided; with +1). The last row, "all", is the mean share over the directions.
     """
 
     def share(values):

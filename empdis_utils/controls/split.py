@@ -36,10 +36,8 @@ COLUMNS = ["features", "modality", "folds", "n", "accuracy", "ci_low", "ci_high"
 def possible_folds(manifest: pd.DataFrame, n_folds: int) -> int:
     """How many folds of recordings these clips allow, `n_folds` at most.
 
-    Raises
-    ------
-    ValueError
-        Other classes than 0 and 1, one recording, or a class that is in one recording only.
+    Raises ValueError: other classes than 0 and 1, one recording, or a class that is in one
+    recording only.
     """
     y, dialog = manifest["y"], manifest["dialog_id"]
     if set(y) != {0, 1}:
@@ -61,18 +59,9 @@ def possible_folds(manifest: pd.DataFrame, n_folds: int) -> int:
 def candidates(manifest, published: Mapping, measured: Mapping, encoder: str = "") -> dict:
     """The models to try on these clips.
 
-    Parameters
-    ----------
-    manifest : DataFrame
-        clip_id, transcript.
-    published, measured : mapping of modality to DataFrame
-        Features that came with the corpus, indexed by clip_id, and tables of measured ones.
-    encoder : str
-        Sentence encoder, used frozen; "": none.
-
-    Returns
-    -------
-    dict of str to (model, values, modality)
+    `manifest`: clip_id, transcript. `published`, `measured`: features that came with the corpus,
+    indexed by clip_id, and tables of measured ones. `encoder`: sentence encoder, used frozen; "":
+    none.
     """
     linear = make_pipeline(
         SimpleImputer(strategy="median", keep_empty_features=True),
@@ -128,10 +117,7 @@ def predict(tried: Mapping, manifest, ways: Mapping, *, n_jobs=1) -> dict:
 def accuracies(p: Mapping, tried: Mapping, y, dialog) -> pd.DataFrame:
     """Accuracy of each model, mean over repeats, with an interval over recordings.
 
-    Returns
-    -------
-    DataFrame
-        features, modality, folds, n, accuracy, ci_low, ci_high, sd_repeats.
+    Returns columns features, modality, folds, n, accuracy, ci_low, ci_high, sd_repeats.
     """
     rows = []
     for (name, way), each in p.items():
@@ -159,10 +145,7 @@ def finetuned(encoder, manifest, *, n_folds, n_draws, n_boot=2000, seed=42, n_jo
     Five epochs, batches of 32, a learning rate of 5e-5. A clip that was drawn several times counts
     once, with its mean score; one that was never drawn does not count.
 
-    Returns
-    -------
-    accuracy, gain : DataFrame
-        Rows as of `accuracies` and `gains`.
+    Returns `accuracy, gain` (DataFrame): Rows as of `accuracies` and `gains`.
     """
     text, y, dialog = manifest["transcript"].fillna(""), manifest["y"], manifest["dialog_id"]
     y, dialog = y.to_numpy(), dialog.to_numpy()
@@ -190,12 +173,8 @@ def finetuned(encoder, manifest, *, n_folds, n_draws, n_boot=2000, seed=42, n_jo
 def both_ways(accuracy: pd.DataFrame, unimodal: pd.DataFrame | None = None) -> pd.DataFrame:
     """Rows for `plots.shifts`: `ALONE` first, then the others, then chapter 02's models.
 
-    Parameters
-    ----------
-    accuracy : DataFrame
-        Of `accuracies`.
-    unimodal : DataFrame, optional
-        Chapter 02's `accuracy_unimodal`: encoders with both protocols are added.
+    `accuracy`: of `accuracies`. `unimodal`: chapter 02's `accuracy_unimodal`: encoders with both
+    protocols are added.
     """
     first = accuracy["features"] == ALONE
     parts = [accuracy[first].assign(modality="fusion"), accuracy[~first]]
@@ -212,10 +191,7 @@ def both_ways(accuracy: pd.DataFrame, unimodal: pd.DataFrame | None = None) -> p
 def leave_one_out(tried: Mapping, y, dialog, *, n_jobs=1) -> pd.DataFrame:
     """Accuracy where each recording is a fold.
 
-    Returns
-    -------
-    DataFrame
-        features, modality, accuracy, ci_low, ci_high, n_recordings.
+    Returns columns features, modality, accuracy, ci_low, ci_high, n_recordings.
     """
     folds, rows = pd.factorize(dialog)[0], []
     guesses = Parallel(n_jobs=n_jobs)(
@@ -233,11 +209,9 @@ def recognition(tried: Mapping, dialog, *, n_folds, seed=42, n_jobs=1) -> pd.Dat
 
     Recordings with fewer clips than folds are left out.
 
-    Returns
-    -------
-    DataFrame
-        features, modality, accuracy, ci_low, ci_high, largest (accuracy of always naming the
-        recording with most clips), n, n_recordings. No rows where fewer than two recordings stay.
+    Returns columns features, modality, accuracy, ci_low, ci_high, largest (accuracy of always
+    naming the recording with most clips), n, n_recordings. No rows where fewer than two recordings
+    stay.
     """
     sizes = pd.Series(dialog).map(pd.Series(dialog).value_counts())
     kept, rows = (sizes >= n_folds).to_numpy(), []
@@ -272,17 +246,8 @@ def skill(p: Mapping, y, dialog, *, n_boot=2000, seed=42) -> pd.DataFrame:
 def simulate(y, dialog, ways: Mapping, strengths, *, n_draws, seed=42, n_jobs=1) -> pd.DataFrame:
     """Accuracy on made-up features that hold a mark of the recording, and noise, and no more.
 
-    Parameters
-    ----------
-    strengths : sequence of float
-        Of the mark, in units of the noise.
-    n_draws : int
-        Sets of marks to average over.
-
-    Returns
-    -------
-    DataFrame
-        strength, folds, accuracy, ci_low, ci_high.
+    `strengths`: of the mark, in units of the noise. `n_draws`: sets of marks to average over.
+    Returns columns strength, folds, accuracy, ci_low, ci_high.
     """
     rng, codes = np.random.default_rng(seed), pd.factorize(dialog)[0]
     n = codes.max() + 1

@@ -20,14 +20,8 @@ from empdis_utils.data.hashes import sha256
 from empdis_utils.places import PACKAGE, ROOT, cache_dir, data_dirs
 
 __all__ = [
-    "CATALOGUE",
-    "FIXTURE",
-    "at_hand",
-    "fetch",
-    "local_files",
-    "paths",
-    "url",
-]
+    "CATALOGUE", "FIXTURE", "at_hand", "fetch", "local_files", "paths", "url",
+]  # fmt: skip
 
 RAW = "https://raw.githubusercontent.com"
 FIXTURE = ROOT / "tests" / "fixture" / "corpus"

@@ -17,29 +17,10 @@ from pandera.errors import SchemaErrors
 from empdis_utils.data.identifiers import cleaned, plain
 
 __all__ = [
-    "COUNT",
-    "CorpusError",
-    "FILLED",
-    "NAMES",
-    "NUMBERS",
-    "Problem",
-    "SECONDS",
-    "SECONDS_OR_EMPTY",
-    "SPLITS",
-    "bad",
-    "broken",
-    "columns_of",
-    "content",
-    "inside",
-    "named",
-    "one_of",
-    "order",
-    "read_table",
-    "read_tables",
-    "refuse",
-    "repeated",
-    "why_outside",
-]
+    "COUNT", "CorpusError", "FILLED", "NAMES", "NUMBERS", "Problem", "SECONDS", "SECONDS_OR_EMPTY",
+    "SPLITS", "bad", "broken", "columns_of", "content", "inside", "named", "one_of", "order",
+    "read_table", "read_tables", "refuse", "repeated", "why_outside",
+]  # fmt: skip
 
 SPLITS = ("train", "val", "test", "all")
 NAMES = ("clip_id", "dialog_id", "label", "split")  # columns whose words are names
@@ -106,20 +87,10 @@ def _decode(data, path):
 def read_table(path, columns=None):
     """Read a CSV as text, so that nothing is guessed (no 'NA', no rounding).
 
-    Parameters
-    ----------
-    path : Path
-    columns : sequence of str, optional
-        Columns that the header must have. Without it the file has no header and the columns are
-        called '1', '2', …
-
-    Returns
-    -------
-    frame : DataFrame of str
-        Index: 1-based line of the file on which the row starts.
-    sha256 : str
-    problems : list of Problem
-        Bytes that are not UTF-8, broken quotes, rows of another width, missing columns.
+    `columns`: columns that the header must have. Without it the file has no header and the columns
+    are called '1', '2', …. Returns `frame`: index: 1-based line of the file on which the row
+    starts; `sha256`; `problems`: bytes that are not UTF-8, broken quotes, rows of another width,
+    missing columns.
     """
     path = Path(path)
     try:

@@ -27,23 +27,10 @@ from empdis_utils.data.votes import read_channel_labels, read_votes
 from empdis_utils.places import clips_dir
 
 __all__ = [
-    "CATALOGUE",
-    "Corpus",
-    "CorpusError",
-    "FIXTURE",
-    "READERS",
-    "at_hand",
-    "load",
-    "load_cremad",
-    "load_empspeech",
-    "load_fixture",
-    "load_mosi",
-    "load_mustardpp",
-    "read_channel_labels",
-    "read_manifest",
-    "read_predictions",
-    "read_votes",
-]
+    "CATALOGUE", "Corpus", "CorpusError", "FIXTURE", "READERS", "at_hand", "load", "load_cremad",
+    "load_empspeech", "load_fixture", "load_mosi", "load_mustardpp", "read_channel_labels",
+    "read_manifest", "read_predictions", "read_votes",
+]  # fmt: skip
 
 VOTES = ("A", "D", "F", "H", "N", "S")
 CREMAD_MODALITY = {1: "audio", 2: "video", 3: "audio+video"}  # first digit of a row's id
@@ -369,18 +356,11 @@ def load_cremad():
 def load_mustardpp():
     """MUStARD++: 1,202 lines of television comedy, half of them sarcastic.
 
-    Returns
-    -------
-    Corpus
-        ``manifest``: one row per judged line (the lines before it are left out). ``clip_id`` is its
-        KEY, ``dialog_id`` show and speaker, ``label`` sarcastic or sincere, ``y`` 1 or 0, ``split``
-        ``all`` (none is published). ``about``: show, speaker, explicit and implicit (emotions),
-        sarcasm_type, valence, arousal.
-
-    Raises
-    ------
-    CorpusError
-        Missing files, or every bad row of them.
+    Returns Corpus: ``manifest``: one row per judged line (the lines before it are left out).
+    ``clip_id`` is its KEY, ``dialog_id`` show and speaker, ``label`` sarcastic or sincere, ``y`` 1
+    or 0, ``split`` ``all`` (none is published). ``about``: show, speaker, explicit and implicit
+    (emotions), sarcasm_type, valence, arousal. Raises CorpusError: missing files, or every bad row
+    of them.
     """
     path = paths("mustardpp")["mustard++_text.csv"]
     facts = {"SHOW": "show", "SPEAKER": "speaker", "Explicit_Emotion": "explicit"}

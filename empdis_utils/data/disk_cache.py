@@ -24,13 +24,8 @@ from safetensors import SafetensorError, safe_open
 from empdis_utils import places
 
 __all__ = [
-    "DiskCache",
-    "default_directory",
-    "default_limit_gb",
-    "read_json",
-    "save_file",
-    "write_json",
-]
+    "DiskCache", "default_directory", "default_limit_gb", "read_json", "save_file", "write_json",
+]  # fmt: skip
 
 PARTIAL_S = 3600.0  # seconds after which a half-written file is taken for abandoned
 RECOUNT = 0.02  # share of the limit that is written before the folder is measured again

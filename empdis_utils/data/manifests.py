@@ -10,16 +10,9 @@ from empdis_utils.data import checks
 from empdis_utils.data.identifiers import plain
 
 __all__ = [
-    "CLIPS_COLUMNS",
-    "Corpus",
-    "EMPATHY",
-    "MANIFEST_COLUMNS",
-    "clips_table",
-    "manifest_of",
-    "read_manifest",
-    "read_predictions",
-    "read_with_files",
-]
+    "CLIPS_COLUMNS", "Corpus", "EMPATHY", "MANIFEST_COLUMNS", "clips_table", "manifest_of",
+    "read_manifest", "read_predictions", "read_with_files",
+]  # fmt: skip
 
 MANIFEST_COLUMNS = (
     *("clip_id", "dialog_id", "start_s", "end_s", "transcript", "n_tokens"),

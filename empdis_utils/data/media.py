@@ -22,25 +22,10 @@ import soxr
 from empdis_utils.data.hashes import code_of, settings_of
 
 __all__ = [
-    "Audio",
-    "BadMediaError",
-    "Clips",
-    "Frames",
-    "MAX_CLIP_S",
-    "MAX_FPS",
-    "MAX_PIXELS",
-    "READERS",
-    "duration",
-    "load_audio",
-    "load_frames",
-    "one_clip",
-    "open_container",
-    "read_sound",
-    "require_bytes",
-    "require_length",
-    "sound_stream",
-    "video_stream",
-]
+    "Audio", "BadMediaError", "Clips", "Frames", "MAX_CLIP_S", "MAX_FPS", "MAX_PIXELS", "READERS",
+    "duration", "load_audio", "load_frames", "one_clip", "open_container", "read_sound",
+    "require_bytes", "require_length", "sound_stream", "video_stream",
+]  # fmt: skip
 
 READERS = ("av", "numpy", "soundfile", "soxr")  # packages that read files here
 MIN_SOUND_S = 0.1
@@ -160,29 +145,13 @@ def load_audio(path, sample_rate=16_000, max_s=10.0, normalise=True):
 
     soundfile reads sound files, PyAV everything else; soxr resamples (its high quality preset).
 
-    Parameters
-    ----------
-    path : str or Path
-        A sound file, or a container with an audio stream.
-    sample_rate : int
-        Wanted rate in Hz.
-    max_s : float
-        Seconds kept, from the start.
-    normalise : bool
-        Divide by the largest absolute sample, as the release does.
-
-    Returns
-    -------
-    Audio
-        Its status says what is wrong: no such file ("missing"), no bytes or no samples ("empty"),
-        not media ("unreadable"), no sound in it ("no_audio"), under 0.1 s ("too_short"), nothing
-        above -80 dB of full scale ("silent"), a rate, a number of channels or samples that no
-        recording has ("out_of_range"), anything else ("failed").
-
-    Raises
-    ------
-    MemoryError
-        See `one_clip`.
+    `path`: a sound file, or a container with an audio stream. `sample_rate`: wanted rate in Hz.
+    `max_s`: seconds kept, from the start. `normalise`: divide by the largest absolute sample, as
+    the release does. Returns Audio: its status says what is wrong: no such file ("missing"), no
+    bytes or no samples ("empty"), not media ("unreadable"), no sound in it ("no_audio"), under 0.1
+    s ("too_short"), nothing above -80 dB of full scale ("silent"), a rate, a number of channels or
+    samples that no recording has ("out_of_range"), anything else ("failed"). Raises MemoryError:
+    see `one_clip`.
     """
     try:
         path = require_bytes(path)
@@ -212,28 +181,11 @@ def load_frames(path, n_frames=16, max_s=10.0, max_pixels=MAX_PIXELS):
     that hold a wanted frame are decoded, and in them only the wanted frames and those they are
     predicted from. A clip with fewer frames gives each once and then repeats the last.
 
-    Parameters
-    ----------
-    path : str or Path
-        A video file.
-    n_frames : int
-        Frames wanted.
-    max_s : float
-        Seconds looked at, from the first frame.
-    max_pixels : int
-        Of one frame. Larger ones are not decoded.
-
-    Returns
-    -------
-    Frames
-        Its status says what is wrong: no such file ("missing"), no bytes ("empty"), not media
-        ("unreadable"), no moving picture in it ("no_video"), frames that are too large, too small,
-        too many or of changing size ("out_of_range"), anything else ("failed").
-
-    Raises
-    ------
-    MemoryError
-        See `one_clip`.
+    `path`: a video file. `n_frames`: frames wanted. `max_s`: seconds looked at, from the first
+    frame. `max_pixels`: of one frame. Larger ones are not decoded. Returns Frames: its status says
+    what is wrong: no such file ("missing"), no bytes ("empty"), not media ("unreadable"), no moving
+    picture in it ("no_video"), frames that are too large, too small, too many or of changing size
+    ("out_of_range"), anything else ("failed"). Raises MemoryError: see `one_clip`.
     """
     try:
         path = require_bytes(path)
@@ -287,10 +239,8 @@ def _sha256(path):
 def require_bytes(path):
     """The path of a file that can be read, with something in it, and not too much.
 
-    Raises
-    ------
-    BadMediaError
-        "missing", "empty", "unreadable" (a folder, a pipe, no permission), or "out_of_range".
+    Raises BadMediaError: "missing", "empty", "unreadable" (a folder, a pipe, no permission), or
+    "out_of_range".
     """
     if path is None:
         raise BadMediaError("missing", "The clip names no file.")
@@ -334,10 +284,7 @@ def open_container(path, max_pixels=MAX_PIXELS):
 def sound_stream(container, path):
     """The first audio stream of a container, with a decoder and within the limits.
 
-    Raises
-    ------
-    BadMediaError
-        "no_audio", "unreadable" or "out_of_range".
+    Raises BadMediaError: "no_audio", "unreadable" or "out_of_range".
     """
     if not container.streams.audio:
         raise BadMediaError("no_audio", f"{path.name} has no audio stream.")
@@ -350,10 +297,7 @@ def sound_stream(container, path):
 def video_stream(container, path, max_pixels=MAX_PIXELS):
     """The first stream of moving pictures, with a decoder and within the limits.
 
-    Raises
-    ------
-    BadMediaError
-        "no_video", "unreadable" or "out_of_range".
+    Raises BadMediaError: "no_video", "unreadable" or "out_of_range".
     """
     cover = av.stream.Disposition.attached_pic
     streams = [one for one in container.streams.video if not one.disposition & cover]
@@ -382,10 +326,7 @@ def video_stream(container, path, max_pixels=MAX_PIXELS):
 def require_length(seconds, max_s, path):
     """Refuse a clip that lasts longer; `seconds` may be None where the header does not say.
 
-    Raises
-    ------
-    BadMediaError
-        "too_long".
+    Raises BadMediaError: "too_long".
     """
     if seconds is not None and seconds > max_s:
         reason = f"{path.name} lasts {seconds:.0f} s; at most {max_s:g} s are read."
@@ -423,26 +364,9 @@ def read_sound(path, max_s, dtype="float32", *, whole=False):
 
     soundfile reads sound files, PyAV everything else. What decodes before an error is kept.
 
-    Parameters
-    ----------
-    path : Path
-    max_s : float
-        Seconds read, from the start.
-    dtype : {"float32", "float64"}
-    whole : bool
-        A longer sound is refused instead of cut.
-
-    Returns
-    -------
-    samples : np.ndarray
-        [channels, n], n > 0, finite.
-    rate : int
-        In Hz.
-
-    Raises
-    ------
-    BadMediaError
-        "empty", "unreadable", "no_audio", "out_of_range" or "too_long".
+    `max_s`: seconds read, from the start. `dtype` ({"float32", "float64"}). `whole`: a longer sound
+    is refused instead of cut. Returns `samples` (np.ndarray): [channels, n], n > 0, finite; `rate`:
+    in Hz. Raises BadMediaError: "empty", "unreadable", "no_audio", "out_of_range" or "too_long".
     """
     try:
         with soundfile.SoundFile(path) as file:

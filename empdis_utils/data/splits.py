@@ -255,29 +255,11 @@ def crossfit_folds(manifest, n_folds=5, seed=42, groups="dialog_id"):
 def hold_out_recordings(rows, groups, share, seed):
     """Set whole recordings aside, for clips that choose the epoch.
 
-    Parameters
-    ----------
-    rows : int array
-        Row numbers of the clips to divide.
-    groups : array [n]
-        Recording of each clip, of all rows.
-    share : float
-        Of the recordings, not of the clips: where recordings differ in size, the share of the clips
-        is another one.
-    seed : int
+    `rows` (int array): row numbers of the clips to divide. `groups` (array [n]): recording of each
+    clip, of all rows. `share`: of the recordings, not of the clips: where recordings differ in
+    size, the share of the clips is another one. Returns `train, val` (int array): Row numbers.
+    Raises ValueError: fewer than two recordings, or a share that leaves one side without any.
 
-    Returns
-    -------
-    train, val : int array
-        Row numbers.
-
-    Raises
-    ------
-    ValueError
-        Fewer than two recordings, or a share that leaves one side without any.
-
-    Notes
-    -----
     scikit-learn's `GroupShuffleSplit`: of n recordings, ceil(share n) are set aside.
     """
     rows, n = np.asarray(rows), len(np.unique(np.asarray(groups)[rows]))
@@ -294,26 +276,11 @@ def hold_out_recordings(rows, groups, share, seed):
 def repeated_folds(manifest, n_folds=5, n_repeats=10, seed=42, groups="dialog_id"):
     """Many assignments of clips to folds, to average over the luck of one.
 
-    Parameters
-    ----------
-    manifest : DataFrame
-        clip_id, y and the column `groups`.
-    n_folds, n_repeats, seed : int
-    groups : str or None
-        Column whose values stay in one fold; None splits clip by clip, stratified by `y`.
+    `manifest`: clip_id, y and the column `groups`. `groups`: column whose values stay in one fold;
+    None splits clip by clip, stratified by `y`. Returns int array [n_repeats, n]: fold of each
+    clip, in the order of `manifest`. Raises ValueError: missing columns, fewer recordings than
+    folds, or no class with a clip for each fold.
 
-    Returns
-    -------
-    int array [n_repeats, n]
-        Fold of each clip, in the order of `manifest`.
-
-    Raises
-    ------
-    ValueError
-        Missing columns, fewer recordings than folds, or no class with a clip for each fold.
-
-    Notes
-    -----
     scikit-learn's `GroupKFold`, shuffled: the stratified variant of `crossfit_folds` sorts
     recordings by their labels, so another seed gives nearly the same folds.
     """
@@ -335,20 +302,10 @@ def repeated_folds(manifest, n_folds=5, n_repeats=10, seed=42, groups="dialog_id
 def out_of_fold(model, features, y, folds):
     """Predict each clip by a model that was fitted without its fold.
 
-    Parameters
-    ----------
-    model : scikit-learn classifier or pipeline
-        Cloned for every fold.
-    features : array [n, d] or [n]
-        What `model` takes: numbers, or transcripts for a pipeline that starts with a vectoriser.
-    y : int array [n]
-        0 or 1.
-    folds : int array [n] or [n_repeats, n]
-
-    Returns
-    -------
-    float array
-        P of class 1, shaped like `folds`. A fold whose training clips are of one class gets 0 or 1.
+    `model`: cloned for every fold. `features` (array [n, d] or [n]): what `model` takes: numbers,
+    or transcripts for a pipeline that starts with a vectoriser. `y` (int array [n]): 0 or 1.
+    `folds` (int array [n] or [n_repeats, n]). Returns float array: P of class 1, shaped like
+    `folds`. A fold whose training clips are of one class gets 0 or 1.
     """
     y, folds = np.asarray(y), np.asarray(folds)
     p = np.empty(np.atleast_2d(folds).shape)

@@ -16,16 +16,9 @@ import pyarrow
 from pandera.errors import SchemaErrors
 
 __all__ = [
-    "MODALITIES",
-    "QUADRANTS",
-    "SCHEMAS",
-    "check",
-    "in_order",
-    "inputs_name",
-    "read",
-    "read_embeddings",
-    "write",
-]
+    "MODALITIES", "QUADRANTS", "SCHEMAS", "check", "in_order", "inputs_name", "read",
+    "read_embeddings", "write",
+]  # fmt: skip
 
 QUADRANTS = ("blue", "red", "green", "yellow")
 MODALITIES = ("text", "audio", "video")
@@ -179,18 +172,9 @@ SCHEMAS = {
 def check(frame, name):
     """Return `frame` with the column types of table `name`.
 
-    Parameters
-    ----------
-    frame : DataFrame
-        Any row order; extra columns are kept.
-    name : str
-        A table of DESIGN's contract. Names without a schema (``embeddings/…``, a chapter's own
-        tables) pass unchanged.
-
-    Raises
-    ------
-    ValueError
-        Lists every column, row and value that breaks the schema.
+    `frame`: any row order; extra columns are kept. `name`: a table of DESIGN's contract. Names
+    without a schema (``embeddings/…``, a chapter's own tables) pass unchanged. Raises ValueError:
+    lists every column, row and value that breaks the schema.
     """
     schema = SCHEMAS.get(name)
     if schema is None:
@@ -207,10 +191,8 @@ def write(frame, directory, name):
 
     Written aside, then renamed: a table is whole or not there.
 
-    Raises
-    ------
-    OSError
-        Says which table, where, and what is in the way: a full disk, a folder without write access.
+    Raises OSError: says which table, where, and what is in the way: a full disk, a folder without
+    write access.
     """
     path = Path(directory) / f"{name}.parquet"
     aside = path.with_name(f".{path.name}.{os.getpid()}")
@@ -232,12 +214,9 @@ def write(frame, directory, name):
 def read(directory, name):
     """Read and check ``directory/name.parquet``.
 
-    Raises
-    ------
-    FileNotFoundError
-        Says which table is missing and where, when the chapter that writes it has not run.
-    ValueError
-        A file that is no whole Parquet table, or too little memory to read it.
+    Raises FileNotFoundError: says which table is missing and where, when the chapter that writes it
+    has not run. Raises ValueError: a file that is no whole Parquet table, or too little memory to
+    read it.
     """
     path = Path(directory) / f"{name}.parquet"
     if not path.exists():
@@ -270,23 +249,10 @@ def read_if_made(directory, name):
 def read_embeddings(directory, encoder, seeds, folds):
     """The embeddings that chapter 02 kept of one encoder, by seed.
 
-    Parameters
-    ----------
-    directory : path
-    encoder : str
-        As chapter 02 calls it.
-    seeds, folds : sequence of int
-        All seeds that are needed, and exactly the folds.
-
-    Returns
-    -------
-    dict of int to DataFrame
-        Columns e000, e001, …, clip_id, fold; one row per clip and fold.
-
-    Raises
-    ------
-    ValueError
-        Says which encoders, seeds or folds there are instead, and what to change.
+    `encoder`: as chapter 02 calls it. `seeds`, `folds`: all seeds that are needed, and exactly the
+    folds. Returns dict of int to DataFrame: columns e000, e001, …, clip_id, fold; one row per clip
+    and fold. Raises ValueError: says which encoders, seeds or folds there are instead, and what to
+    change.
     """
     folder = Path(directory) / "embeddings"
     there = sorted(path.stem.rpartition("-seed") for path in folder.glob("*-seed*.parquet"))
@@ -317,19 +283,9 @@ def read_embeddings(directory, encoder, seeds, folds):
 def fold_embeddings(directory, encoders, seeds, folds, clip_id):
     """Embeddings of several encoders, each fine-tuned anew for every seed and fold.
 
-    Parameters
-    ----------
-    directory, seeds, folds
-        As for `read_embeddings`.
-    encoders : dict of str to str
-        Modality -> encoder.
-    clip_id : sequence of str
-        Rows, in this order.
-
-    Returns
-    -------
-    callable
-        ``of(seed, fold)`` is a dict, modality -> array [n, d].
+    `directory`, `seeds`, `folds`: as for `read_embeddings`. `encoders`: modality -> encoder.
+    `clip_id`: rows, in this order. Returns callable: ``of(seed, fold)`` is a dict, modality ->
+    array [n, d].
     """
     kept = {m: read_embeddings(directory, name, seeds, folds) for m, name in encoders.items()}
 
@@ -344,10 +300,7 @@ def fold_embeddings(directory, encoders, seeds, folds, clip_id):
 def need_two_classes(manifest, module):
     """Stop a chapter that scores the probability of class 1 alone.
 
-    Raises
-    ------
-    ValueError
-        More or fewer than two classes; says what to do instead.
+    Raises ValueError: more or fewer than two classes; says what to do instead.
     """
     if (n := manifest["y"].nunique()) != 2:
         raise ValueError(
@@ -369,14 +322,7 @@ def in_order(modalities: Sequence[str]) -> tuple[str, ...]:
 def inputs_name(modalities: Sequence[str]) -> str:
     """Join modality names in the book's order: ``text+audio+video``, then any others.
 
-    Parameters
-    ----------
-    modalities : sequence of str
-        The empty sequence gives ``"none"``.
-
-    Returns
-    -------
-    str
+    `modalities`: the empty sequence gives ``"none"``.
     """
     bad = [m for m in modalities if "+" in m or m in ("", "none")]
     if bad:

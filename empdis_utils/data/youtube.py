@@ -249,14 +249,7 @@ def explain(error):
 
     The causes below it are looked at first, then the text (`MESSAGES`).
 
-    Parameters
-    ----------
-    error : Exception
-
-    Returns
-    -------
-    status, reason : str
-        "disk" for a full disk, else as in `fetch`.
+    Returns `status, reason` (str): "disk" for a full disk, else as in `fetch`.
     """
     text = re.sub(r"\x1b\[[0-9;]*m", "", str(error)).strip()
     text = re.sub(r"^(ERROR:\s*)?(\[[\w:]+\] (\S+: )?)?", "", text)
@@ -351,21 +344,11 @@ def _with_stream(source, kind):
 def cut_video(file, start_s, end_s, target, length=0):
     """Re-encode the pictures from `start_s` to `end_s`, each nearest to where it was.
 
-    Parameters
-    ----------
-    file, target : path
-        A media file, and an MP4 file to write (H.264, no sound, 360 lines at most).
-    start_s, end_s : float
-        Seconds from the start of `file`. The first frame kept is the one nearest to `start_s`;
-        the frame nearest to `end_s` is the first one left out.
-    length : float
-        Length of the recording in seconds if its publisher states it.
-
-    Raises
-    ------
-    BadMediaError
-        "past_end" (shorter than the segment), "truncated" (shorter than it says it is) or
-        "unreadable".
+    `file`, `target`: a media file, and an MP4 file to write (H.264, no sound, 360 lines at most).
+    `start_s`, `end_s`: seconds from the start of `file`. The first frame kept is the one nearest to
+    `start_s`; the frame nearest to `end_s` is the first one left out. `length`: length of the
+    recording in seconds if its publisher states it. Raises BadMediaError: "past_end" (shorter than
+    the segment), "truncated" (shorter than it says it is) or "unreadable".
     """
     with open_container(file) as container:
         stream = container.streams.video[0]

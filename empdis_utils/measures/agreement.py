@@ -3,6 +3,8 @@
 Ratings come in two shapes. *Judgments*: a long table with one row per answer (`annotator`,
 `clip_id`, `judgment`, and `modality`, `round` where they exist). *Counts*: an array [n_clips, k] of
 votes per category, the number of votes free to differ between clips.
+
+`groups` is the recording of each clip, by clip_id or row by row; intervals draw whole recordings.
 """
 
 from typing import NamedTuple
@@ -17,27 +19,11 @@ from empdis_utils.measures.disagreement import quadrant_of
 from empdis_utils.measures.inference import Interval
 
 __all__ = [
-    "JUDGMENTS",
-    "agreement_table",
-    "annotator_bias",
-    "cohen_kappa",
-    "cohen_kappa_of_cells",
-    "delta_between_rounds",
-    "difference",
-    "divided",
-    "fleiss_kappa",
-    "gwet_ac1",
-    "interval",
-    "krippendorff_alpha",
-    "moments_of",
-    "movement",
-    "people_quadrants",
-    "raw_agreement",
-    "soft_labels",
-    "split_answers",
-    "split_votes",
-    "vote_counts",
-]
+    "JUDGMENTS", "agreement_table", "annotator_bias", "cohen_kappa", "cohen_kappa_of_cells",
+    "delta_between_rounds", "difference", "divided", "fleiss_kappa", "gwet_ac1", "interval",
+    "krippendorff_alpha", "moments_of", "movement", "people_quadrants", "raw_agreement",
+    "soft_labels", "split_answers", "split_votes", "vote_counts",
+]  # fmt: skip
 
 JUDGMENTS = ("neutral", "empathetic")
 KAPPA = list(SCHEMAS["kappa"].columns)
@@ -66,23 +52,11 @@ def _check_judgments(judgments):
 def vote_counts(judgments, categories=None):
     """Count the votes of each clip.
 
-    Parameters
-    ----------
-    judgments : DataFrame
-        Long table: annotator, clip_id, judgment; modality and round, if present, tell items apart.
-        A missing judgment is no vote.
-    categories : sequence, optional
-        Columns of the result, used or not. Default: the sorted judgments that occur.
-
-    Returns
-    -------
-    DataFrame, shape [n_items, k]
-        Index: clip_id (and modality, round). int counts.
-
-    Raises
-    ------
-    ValueError
-        Missing columns, a double judgment, or a judgment outside `categories`.
+    `judgments`: long table: annotator, clip_id, judgment; modality and round, if present, tell
+    items apart. A missing judgment is no vote. `categories`: columns of the result, used or not.
+    Default: the sorted judgments that occur. Returns a table, shape [n_items, k]: index: clip_id
+    (and modality, round). int counts. Raises ValueError: missing columns, a double judgment, or a
+    judgment outside `categories`.
     """
     _check_judgments(judgments)
     seen = judgments["judgment"].dropna()
@@ -274,15 +248,8 @@ def cohen_kappa(first, second=None):
 def cohen_kappa_of_cells(cells):
     """Cohen's kappa of confusion matrices, many at once.
 
-    Parameters
-    ----------
-    cells : array [..., k, k]
-        Number of clips for each pair of answers.
-
-    Returns
-    -------
-    array [...]
-        NaN where `cohen_kappa` is undefined.
+    `cells` (array [..., k, k]): number of clips for each pair of answers. Returns array [...]: NaN
+    where `cohen_kappa` is undefined.
     """
     return _evaluate(_cohen, cells.reshape(*cells.shape[:-2], -1))
 
@@ -383,13 +350,8 @@ def _interval(moments, groups, function, n, n_boot, seed) -> Interval:
 def moments_of(ratings, statistic):
     """A statistic, by name or public function, as a function of sums over clips.
 
-    Returns
-    -------
-    moments : array [n_clips, c]
-    function : callable
-        Of sums of moments [..., c].
-    n : int
-        Clips that count.
+    Returns `moments` (array [n_clips, c]); `function` (callable): of sums of moments [..., c]; `n`:
+    clips that count.
     """
     name = getattr(statistic, "__name__", statistic)
     if name not in STATISTICS:
@@ -468,28 +430,12 @@ def difference(
 ):
     """Coefficient of `second` minus that of `first`, the same clips judged twice.
 
-    Parameters
-    ----------
-    first, second : array-like
-        As for `interval`, row by row the same clips. Clips that lack a pair of votes on either side
-        do not enter.
-    groups, statistic, n_boot, seed
-        As for `interval`. One resample of recordings serves both sides.
-    n_perm : int
-        Random flips of the two sides, whole recordings at a time.
+    `first`, `second` (array-like): as for `interval`, row by row the same clips. Clips that lack a
+    pair of votes on either side do not enter. `groups`, `statistic`, `n_boot`, `seed`: as for
+    `interval`. One resample of recordings serves both sides. `n_perm`: random flips of the two
+    sides, whole recordings at a time. Returns Difference: p_permutation: two-sided, see
+    `inference.flip_test`. Raises ValueError: sides of different length, and as `interval`.
 
-    Returns
-    -------
-    Difference
-        p_permutation: two-sided, see `inference.flip_test`.
-
-    Raises
-    ------
-    ValueError
-        Sides of different length, and as `interval`.
-
-    Notes
-    -----
     The test asks whether the two rounds are exchangeable. What changes between them may change in
     all clips of a recording at once, so whole recordings flip: flips clip by clip would find a
     change far too often.
@@ -572,36 +518,18 @@ def agreement_table(
 ):
     """Agreement per cell, with intervals that resample recordings: the table `kappa`.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Annotations (long, with `judgment`, and the columns of `by`), or counts: one row per clip
-        (and condition) with clip_id, the columns of `by`, and one column of votes per category.
-    by : sequence of str
-        Columns that make the cells, in any order. ``()`` pools all.
-    groups : str, mapping, Series or None
-        Recording of each clip: a column of `table`, or a mapping from clip_id. None: clips.
-    categories : sequence
-        The judgments, or the count columns.
-    subsets : mapping of str to (clip_ids or None), optional
-        Clips of each subset, None for all, e.g. ``{"all": None, "tokens>=6": ids}`` (Table 7).
-    detail : bool
-        Annotations only: add the columns that counts always have.
-    n_boot, seed : int
-
-    Returns
-    -------
-    DataFrame
-        modality, quadrant, round, subset, n, kappa, ci_low, ci_high, alpha. Columns that `by` does
-        not name are ``all`` (round: 0, both rounds as separate items). kappa is Cohen's for two
-        annotators of the whole table, else Fleiss'; n is the clips with two answers or more.
-        Counts, and `detail`, add: other columns of `by`, alpha_low, alpha_high, raw_agreement, ac1
-        (each with _low, _high), n_recordings, reason. Undefined is NaN with a reason.
-
-    Raises
-    ------
-    ValueError
-        Unknown columns, double judgments, a clip without a recording.
+    `table`: annotations (long, with `judgment`, and the columns of `by`), or counts: one row per
+    clip (and condition) with clip_id, the columns of `by`, and one column of votes per category.
+    `by`: columns that make the cells, in any order. ``()`` pools all. `groups`: recording of each
+    clip: a column of `table`, or a mapping from clip_id. None: clips. `categories`: the judgments,
+    or the count columns. `subsets`: clips of each subset, None for all, e.g. ``{"all": None,
+    "tokens>=6": ids}`` (Table 7). `detail`: annotations only: add the columns that counts always
+    have. Returns columns modality, quadrant, round, subset, n, kappa, ci_low, ci_high, alpha.
+    Columns that `by` does not name are ``all`` (round: 0, both rounds as separate items). kappa is
+    Cohen's for two annotators of the whole table, else Fleiss'; n is the clips with two answers or
+    more. Counts, and `detail`, add: other columns of `by`, alpha_low, alpha_high, raw_agreement,
+    ac1 (each with _low, _high), n_recordings, reason. Undefined is NaN with a reason. Raises
+    ValueError: unknown columns, double judgments, a clip without a recording.
     """
     by = list(by)
     long = "judgment" in table
@@ -671,31 +599,15 @@ def delta_between_rounds(
 ):
     """Δκ, round 2 minus round 1, with its own interval and a flip test.
 
-    Parameters
-    ----------
-    annotations : DataFrame
-        The annotations table, with the columns of `by`.
-    by, groups, subsets, n_boot, seed
-        As for `agreement_table`.
-    n_perm : int
-        Random flips of the rounds, whole recordings and both annotators together.
+    `annotations`: the annotations table, with the columns of `by`. `by`, `groups`, `subsets`,
+    `n_boot`, `seed`: as for `agreement_table`. `n_perm`: random flips of the rounds, whole
+    recordings and both annotators together. Returns a table: the columns of `by`, subset, n,
+    n_recordings, kappa_1, kappa_2, delta, ci_low, ci_high, p_permutation, reason. Cohen's kappa for
+    two annotators, Fleiss' for more. Only clips that two annotators or more judged in both rounds
+    enter, so kappa_1 and kappa_2 can differ from `agreement_table` when some are missing. p is not
+    corrected: correct it within the family that you declare. Raises ValueError: one annotator, and
+    as `agreement_table`.
 
-    Returns
-    -------
-    DataFrame
-        The columns of `by`, subset, n, n_recordings, kappa_1, kappa_2, delta, ci_low, ci_high,
-        p_permutation, reason. Cohen's kappa for two annotators, Fleiss' for more. Only clips that
-        two annotators or more judged in both rounds enter, so kappa_1 and kappa_2 can differ from
-        `agreement_table` when some are missing. p is not corrected: correct it within the family
-        that you declare.
-
-    Raises
-    ------
-    ValueError
-        One annotator, and as `agreement_table`.
-
-    Notes
-    -----
     Paper, Tables 6 and 7, column Δ, which come without interval or test. See `difference`.
     """
     names = sorted(annotations["annotator"].unique())
@@ -704,9 +616,7 @@ def delta_between_rounds(
     statistic = "cohen_kappa" if len(names) == 2 else "fleiss_kappa"
     rows = []
     for subset, clips in (subsets or {"all": None}).items():
-        part = annotations
-        if clips is not None:
-            part = part[part["clip_id"].isin(set(clips))]
+        part = annotations if clips is None else annotations[annotations["clip_id"].isin(clips)]
         for key, cell in _cells(part, by):
             rounds = [r.reindex(columns=names) for r in _two_rounds(cell)]
             whole = np.logical_and(*(r.notna().sum(axis=1) >= 2 for r in rounds))
@@ -737,36 +647,25 @@ def _votes_of(answers):
     return pd.DataFrame({j: (answers == j).sum(axis=1) for j in JUDGMENTS})
 
 
+def _check_labels(annotations, labels):
+    if lost := sorted(set(annotations["clip_id"]) - set(dict(labels))):
+        raise ValueError(f"no label for {len(lost)} clips, the first {lost[0]!r}")
+
+
 def movement(annotations, labels, by=("annotator", "modality"), *, groups, n_boot=2000, seed=42):
     """Who changes their mind from round 1 to round 2, and towards the label or away from it.
 
-    Parameters
-    ----------
-    annotations : DataFrame
-        The annotations table, with the columns of `by`.
-    labels : mapping or Series
-        Label of each clip_id.
-    by, groups, n_boot, seed
-        As for `agreement_table`.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `by`; n (answers given in both rounds), n_unpaired (in one round only);
-        stay_right, stay_wrong, toward (wrong, then right), away (right, then wrong): counts;
-        away_other (wrong, then wrong in another way; 0 with two judgments); net = (toward - away)
-        / n with ci_low and ci_high over recordings; n_recordings, reason.
-
-    Raises
-    ------
-    ValueError
-        A clip without a label, double judgments, a clip without a recording.
+    `annotations`: the annotations table, with the columns of `by`. `labels`: label of each clip_id.
+    `by`, `groups`, `n_boot`, `seed`: as for `agreement_table`. Returns a table: the columns of
+    `by`; n (answers given in both rounds), n_unpaired (in one round only); stay_right, stay_wrong,
+    toward (wrong, then right), away (right, then wrong): counts; away_other (wrong, then wrong in
+    another way; 0 with two judgments); net = (toward - away) / n with ci_low and ci_high over
+    recordings; n_recordings, reason. Raises ValueError: a clip without a label, double judgments, a
+    clip without a recording.
     """
     _check_judgments(annotations)
+    _check_labels(annotations, labels)
     key = ["annotator", "clip_id", "modality"]
-    lost = sorted(set(annotations["clip_id"]) - set(dict(labels)))
-    if lost:
-        raise ValueError(f"no label for {len(lost)} clips, the first {lost[0]!r}")
     wide = annotations.set_index([*key, "round"])["judgment"].unstack("round")
     wide = wide.reindex(columns=[1, 2]).reset_index()
     wide = wide.merge(annotations.drop(columns=["round", "judgment"]).drop_duplicates(key), on=key)
@@ -792,40 +691,20 @@ def movement(annotations, labels, by=("annotator", "modality"), *, groups, n_boo
     return pd.DataFrame(rows)
 
 
-def annotator_bias(
-    annotations, labels, positive="empathetic", by=("round",), *, groups, n_boot=2000, seed=42
-):
-    """How much more often an annotator says `positive` than the labels of the same clips do.
+def annotator_bias(annotations, labels, *, groups, n_boot=2000, seed=42):
+    """How much more often an annotator says "empathetic" than the labels of the same clips do.
 
-    Parameters
-    ----------
-    annotations : DataFrame
-        The annotations table, with the columns of `by`.
-    labels : mapping or Series
-        Label of each clip_id.
-    positive : str
-    by, groups, n_boot, seed
-        As for `agreement_table`; annotator is always the first column.
-
-    Returns
-    -------
-    DataFrame
-        annotator, the columns of `by`, n, share (of `positive`), label_share, bias (share minus
-        label_share) with ci_low and ci_high over recordings, accuracy, n_recordings, reason.
-
-    Raises
-    ------
-    ValueError
-        A clip without a label or without a recording.
+    `annotations`: the annotations table. `labels`: label of each clip_id. `groups`, `n_boot`,
+    `seed`: as for `agreement_table`. Returns columns annotator, round, n, share (of "empathetic"),
+    label_share, bias (share minus label_share) with ci_low and ci_high over recordings, accuracy,
+    n_recordings, reason. Raises ValueError: a clip without a label or without a recording.
     """
-    lost = sorted(set(annotations["clip_id"]) - set(dict(labels)))
-    if lost:
-        raise ValueError(f"no label for {len(lost)} clips, the first {lost[0]!r}")
-    by = ["annotator", *(c for c in by if c != "annotator")]
+    _check_labels(annotations, labels)
+    by = ["annotator", "round"]
     rows = []
     for names, cell in _cells(annotations, by):
         label = cell["clip_id"].map(labels)
-        said, true = cell["judgment"] == positive, label == positive
+        said, true = cell["judgment"] == "empathetic", label == "empathetic"
         apart = said.astype(int) - true.astype(int)
         bias = inference.interval(apart, groups=_groups_of(cell, groups), n_boot=n_boot, seed=seed)
         rows.append(
@@ -841,20 +720,9 @@ def annotator_bias(
 def divided(table, *, groups, n_boot=2000, seed=42):
     """How divided people are in each quadrant: mean of a value per clip, with its interval.
 
-    Parameters
-    ----------
-    table : DataFrame
-        answers (which kind), modality, quadrant, clip_id, value. Clips without a value are left
-        out.
-    groups : Series
-        clip_id -> recording.
-    n_boot, seed : int
-
-    Returns
-    -------
-    DataFrame
-        answers, modality, quadrant (in the order of the paper, then ``tie`` and ``none``), n,
-        divided, ci_low, ci_high.
+    `table`: answers (which kind), modality, quadrant, clip_id, value. Clips without a value are
+    left out. Returns columns answers, modality, quadrant (in the order of the paper, then ``tie``
+    and ``none``), n, divided, ci_low, ci_high.
     """
     by = ["answers", "modality", "quadrant"]
     rows = []
@@ -873,15 +741,8 @@ def divided(table, *, groups, n_boot=2000, seed=42):
 def split_answers(cells):
     """Whether the annotators differ on each clip once they have seen everything.
 
-    Parameters
-    ----------
-    cells : DataFrame
-        Annotations with `quadrant`.
-
-    Returns
-    -------
-    DataFrame
-        As `divided` takes it; value: kinds of answers of round 2 minus 1, over all modalities.
+    `cells`: annotations with `quadrant`. Returns a table: as `divided` takes it; value: kinds of
+    answers of round 2 minus 1, over all modalities.
     """
     by = ["quadrant", "modality", "clip_id"]
     split = cells[cells["round"] == 2].groupby(by)["judgment"].nunique().sub(1)
@@ -894,18 +755,10 @@ def split_answers(cells):
 def soft_labels(counts):
     """Share of the votes per category, and the entropy of the votes.
 
-    Parameters
-    ----------
-    counts : DataFrame or array [n_clips, k]
+    `counts` (DataFrame or array [n_clips, k]). Returns a table: same index; n_votes,
+    share_<category> (summing to 1), entropy in nats (0 when all agree, at most log k), status and
+    reason. A clip without votes has NaN and status ``no_votes``.
 
-    Returns
-    -------
-    DataFrame
-        Same index; n_votes, share_<category> (summing to 1), entropy in nats (0 when all agree, at
-        most log k), status and reason. A clip without votes has NaN and status ``no_votes``.
-
-    Notes
-    -----
     Plug-in entropy (`scipy.stats.entropy`). It is biased low with few votes, about (k - 1) / 2n
     (Miller 1955), so compare clips with similar n_votes.
     """
@@ -931,18 +784,9 @@ def split_votes(counts, seed=42):
     What one half decides (which quadrant a clip is in) can then be held against the other half,
     which had no part in it.
 
-    Parameters
-    ----------
-    counts : DataFrame or array [n_clips, k]
-    seed : int
+    `counts` (DataFrame or array [n_clips, k]). Returns `one, other` (DataFrame [n_clips, k]): They
+    add up to `counts`; with an odd number of votes `other` has one more.
 
-    Returns
-    -------
-    one, other : DataFrame [n_clips, k]
-        They add up to `counts`; with an odd number of votes `other` has one more.
-
-    Notes
-    -----
     Multivariate hypergeometric: every vote is equally likely to fall into either half.
     """
     frame = pd.DataFrame(counts)

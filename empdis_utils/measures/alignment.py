@@ -26,12 +26,8 @@ def examples(items, limit: int = 5) -> str:
 def align(series: pd.Series, clips, name: str) -> np.ndarray:
     """Values of `series` (indexed by clip_id) in the order of `clips`.
 
-    Raises
-    ------
-    TypeError
-        `series` is not a pandas Series.
-    ValueError
-        A clip is listed twice, is not in the index, or has a missing value.
+    Raises TypeError: `series` is not a pandas Series. Raises ValueError: a clip is listed twice, is
+    not in the index, or has a missing value.
     """
     if not isinstance(series, pd.Series):
         raise TypeError(

@@ -101,17 +101,8 @@ def others_of(modality: str, modalities: Sequence[str]) -> str:
 def probabilities(predictions: pd.DataFrame, clips=None) -> dict[str, np.ndarray]:
     """P(class 1) of each model as an array [seeds, clips], from the `predictions` table.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        clip_id, inputs, seed, p; one source only.
-    clips : sequence of str, optional
-        Order of the clips; by default sorted.
-
-    Raises
-    ------
-    ValueError
-        A model that lacks clips or seeds of the others.
+    `predictions`: clip_id, inputs, seed, p; one source only. `clips`: order of the clips; by
+    default sorted. Raises ValueError: a model that lacks clips or seeds of the others.
     """
     wide = predictions.pivot(index=["inputs", "seed"], columns="clip_id", values="p")
     wide = wide if clips is None else wide.reindex(columns=clips)
@@ -196,12 +187,9 @@ def largest(found: Mapping[str, Mapping[str, np.ndarray]]) -> dict[str, np.ndarr
 def flagged(quadrants: pd.DataFrame) -> pd.DataFrame:
     """The paper's flag and its share of seeds, from the `quadrants` table.
 
-    Returns
-    -------
-    DataFrame
-        clip_id, modality, red_or_green (the ensemble is red or green), seeds (how many trainings
-        are), n_seeds. Counts, because shares that are added in floating point split ties: 0.2 + 0.4
-        is not 0.6.
+    Returns columns clip_id, modality, red_or_green (the ensemble is red or green), seeds (how many
+    trainings are), n_seeds. Counts, because shares that are added in floating point split ties: 0.2
+    + 0.4 is not 0.6.
     """
     off = quadrants.assign(off=quadrants["quadrant"].isin(["red", "green"]))
     ensemble = off["seed"] == "ensemble"
@@ -235,24 +223,11 @@ def auroc(planted, score) -> np.ndarray | float:
 def auroc_table(yes, no, found, pairs=(), *, groups=None, n_boot=1000, seed=42) -> pd.DataFrame:
     """AUROC of each score for clips `yes` above clips `no`, then differences on the same clips.
 
-    Parameters
-    ----------
-    yes, no : bool array [n]
-        Clips that are in neither are left out.
-    found : mapping of str to array [n]
-        Scores by name.
-    pairs : sequence of (str, str)
-        Scores that are compared: a row ``a - b`` each.
-    groups : array [n], optional
-        Recordings.
-    n_boot, seed : int
-        Resamples of recordings for intervals; 0: none.
-
-    Returns
-    -------
-    DataFrame
-        score, n conflict, n other, auroc (of a pair: the difference), ci_low, ci_high; with
-        intervals also n, n_recordings, status, reason.
+    `yes`, `no` (bool array [n]): clips that are in neither are left out. `found` (mapping of str to
+    array [n]): scores by name. `pairs` (sequence of (str, str)): scores that are compared: a row
+    ``a - b`` each. `groups` (array [n]): recordings. `n_boot`, `seed`: resamples of recordings for
+    intervals; 0: none. Returns columns score, n conflict, n other, auroc (of a pair: the
+    difference), ci_low, ci_high; with intervals also n, n_recordings, status, reason.
     """
     names, keep = list(found), yes | no
     values = np.column_stack(list(found.values()))[keep]
@@ -300,19 +275,10 @@ class Case:
 def cases_of_models(predictions: pd.DataFrame, truth=None) -> tuple[pd.Index, list[Case]]:
     """Each modality's model against the fusion of the others, for errors and planted conflicts.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        clip_id, inputs, seed, y, p; of fusion networks on each modality, all, and all but each.
-    truth : DataFrame, optional
-        Of a synthetic corpus: clip_id, kind, contradicting.
-
-    Returns
-    -------
-    clips : Index [n]
-        Order of the arrays.
-    cases : list of Case
-        The placebo sets one half of a modality's trainings against the other half.
+    `predictions`: clip_id, inputs, seed, y, p; of fusion networks on each modality, all, and all
+    but each. `truth`: of a synthetic corpus: clip_id, kind, contradicting. Returns `clips` (Index
+    [n]): order of the arrays; `cases`: the placebo sets one half of a modality's trainings against
+    the other half.
     """
     clips = pd.Index(predictions["clip_id"].unique())
     p = probabilities(predictions, clips)
@@ -346,20 +312,10 @@ def cases_of_models(predictions: pd.DataFrame, truth=None) -> tuple[pd.Index, li
 def cases_of_people(votes, categories="ADFHNS", *, seed=42) -> tuple[pd.Index, list[Case]]:
     """People who heard the voice against people who saw the face, for clips that divide people.
 
-    Parameters
-    ----------
-    votes : DataFrame
-        clip_id, modality (audio, video, audio+video), a column of counts per category, status.
-    categories : sequence of str
-    seed : int
-        Of the random halves of votes.
-
-    Returns
-    -------
-    clips : Index [n]
-        Those with votes of all three channels.
-    cases : list of Case
-        The placebos set two random halves of one channel's votes against each other.
+    `votes`: clip_id, modality (audio, video, audio+video), a column of counts per category, status.
+    `seed`: of the random halves of votes. Returns `clips` (Index [n]): those with votes of all
+    three channels; `cases`: the placebos set two random halves of one channel's votes against each
+    other.
     """
     whole = votes.query("status == 'ok'").groupby("clip_id").filter(lambda part: len(part) == 3)
     by = {m: part.set_index("clip_id")[list(categories)] for m, part in whole.groupby("modality")}
@@ -398,10 +354,7 @@ def cases_of_people(votes, categories="ADFHNS", *, seed=42) -> tuple[pd.Index, l
 def opposed(cases: Sequence[Case], recordings) -> pd.DataFrame:
     """Share of clips with a score above 0, of each score but uncertainty.
 
-    Returns
-    -------
-    DataFrame
-        case, score, n, opposed, ci_low, ci_high.
+    Returns columns case, score, n, opposed, ci_low, ci_high.
     """
     rows = []
     for case in {case.name: case for case in cases}.values():
@@ -417,11 +370,8 @@ def ranking(cases: Sequence[Case], recordings, *, n_folds=4, n_boot=2000, seed=4
     ``both`` is an out-of-fold logistic combination of uncertainty and opposition; ``both -
     uncertainty`` is over such a combination of uncertainty alone. Folds hold out recordings.
 
-    Returns
-    -------
-    DataFrame
-        to find, case, score (or a difference of two), n, n found, auroc, ci_low, ci_high, status,
-        reason.
+    Returns columns to find, case, score (or a difference of two), n, n found, auroc, ci_low,
+    ci_high, status, reason.
     """
     model, parts = make_pipeline(StandardScaler(), LogisticRegression()), []
     for case in cases:

@@ -6,6 +6,8 @@ in place of `p`. Other columns are left aside.
 
 A tie is never right: confidence in the correct label must exceed the threshold (two classes) or
 every other class (more classes).
+
+`groups` is the recording of each clip, by clip_id or row by row; intervals draw whole recordings.
 """
 
 from __future__ import annotations
@@ -20,28 +22,11 @@ from empdis_utils.measures import inference
 from empdis_utils.measures.alignment import MIN_N, align, examples
 
 __all__ = [
-    "KEY",
-    "Models",
-    "across_seeds",
-    "check_predictions",
-    "choices",
-    "compared",
-    "composition",
-    "count_quadrants",
-    "ensemble",
-    "evaluations",
-    "flips",
-    "modality_over_seed",
-    "models_of",
-    "pairwise_disagreement",
-    "quadrant_of",
-    "quadrants",
-    "remarks",
-    "seed_disagreement",
-    "sides",
-    "stability",
-    "threshold_sweep",
-]
+    "KEY", "Models", "across_seeds", "check_predictions", "choices", "compared", "composition",
+    "count_quadrants", "ensemble", "evaluations", "flips", "modality_over_seed", "models_of",
+    "pairwise_disagreement", "quadrant_of", "quadrants", "remarks", "sides",
+    "stability", "threshold_sweep",
+]  # fmt: skip
 
 KEY = ["clip_id", "inputs", "source", "seed"]
 SWEEP = tuple(k / 100 for k in range(30, 81, 5))
@@ -53,17 +38,10 @@ SWEEP = tuple(k / 100 for k in range(30, 81, 5))
 def check_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
     """Validated copy of `predictions`: KEY as text, y as int, one probability column per class.
 
-    Returns
-    -------
-    DataFrame
-        clip_id, inputs, source, seed, y, p_0 … p_{k-1}; sorted by the first four.
-
-    Raises
-    ------
-    ValueError
-        Missing columns, no rows, missing values, p outside [0, 1], class probabilities that do not
-        sum to 1, labels other than 0 … k-1, a row given twice, a clip with two labels. The message
-        lists the offenders.
+    Returns columns clip_id, inputs, source, seed, y, p_0 … p_{k-1}; sorted by the first four.
+    Raises ValueError: missing columns, no rows, missing values, p outside [0, 1], class
+    probabilities that do not sum to 1, labels other than 0 … k-1, a row given twice, a clip with
+    two labels. The message lists the offenders.
     """
     names = [c for c in predictions.columns if str(c).startswith("p_") and str(c)[2:].isdigit()]
     names = sorted(names, key=lambda name: int(name[2:])) or ["p"]
@@ -212,13 +190,8 @@ def models_of(
 ) -> tuple[Models, dict[str, tuple[str, str]], tuple[str, str]]:
     """The models that quadrants set against each other, as arrays; parameters as in `quadrants`.
 
-    Returns
-    -------
-    models : Models
-    single : dict
-        Modality -> its key (inputs, source) in `models`.
-    joint : tuple
-        The key of fusion.
+    Returns `models`; `single`: modality -> its key (inputs, source) in `models`; `joint`: the key
+    of fusion.
     """
     table = check_predictions(predictions)
     single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
@@ -236,16 +209,8 @@ def compared(
 
     Parameters as in `quadrants`.
 
-    Returns
-    -------
-    DataFrame
-        The rows of `predictions` (all its columns) of the single modalities and of fusion, in
-        their order, and `role`: "unimodal" or "fusion".
-
-    Raises
-    ------
-    ValueError
-        As `quadrants`.
+    Returns a table: the rows of `predictions` (all its columns) of the single modalities and of
+    fusion, in their order, and `role`: "unimodal" or "fusion". Raises ValueError: as `quadrants`.
     """
     table = check_predictions(predictions)
     single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
@@ -263,18 +228,11 @@ def evaluations(
 ) -> dict[str, pd.DataFrame]:
     """Sets of clips on which quadrants can be drawn, from the tables of chapters 02 and 03.
 
-    Parameters
-    ----------
-    predictions, validation, heads, fused : DataFrame
-        `predictions`, `predictions_validation`, `predictions_finetuned` (the encoders' own heads)
-        and `fused_encoders`; None where a run has no such table.
-
-    Returns
-    -------
-    dict of str to DataFrame
-        "test": `predictions`, and the heads of the encoders that were fused. With validation clips
-        also "test+val", both pooled as the release does; or "val", where each of them is a test
-        clip of another fold.
+    `predictions`, `validation`, `heads`, `fused`: `predictions`, `predictions_validation`,
+    `predictions_finetuned` (the encoders' own heads) and `fused_encoders`; None where a run has no
+    such table. Returns dict of str to DataFrame: "test": `predictions`, and the heads of the
+    encoders that were fused. With validation clips also "test+val", both pooled as the release
+    does; or "val", where each of them is a test clip of another fold.
     """
     if heads is not None and fused is not None:
         heads = heads.merge(fused, left_on=["inputs", "encoder"], right_on=["modality", "encoder"])
@@ -301,14 +259,8 @@ def sides(predictions: pd.DataFrame, fusion: str = "", unimodal_source: str = "f
 def remarks(compared: pd.DataFrame, dialog: pd.Series, clips: str, asked: str) -> list[str]:
     """What a page must say before its results, as sentences in Markdown.
 
-    Parameters
-    ----------
-    compared : DataFrame
-        The predictions that are compared.
-    dialog : Series
-        clip_id -> recording, of all clips.
-    clips, asked : str
-        The set of clips, of `evaluations`, that is taken and that was asked for.
+    `compared`: the predictions that are compared. `dialog`: clip_id -> recording, of all clips.
+    `clips`, `asked`: the set of clips, of `evaluations`, that is taken and that was asked for.
     """
     given = (compared["source"] == "given").all()
     left = len(dialog.index.difference(compared["clip_id"]))
@@ -328,12 +280,9 @@ def remarks(compared: pd.DataFrame, dialog: pd.Series, clips: str, asked: str) -
 def ensemble(predictions: pd.DataFrame) -> pd.DataFrame:
     """Mean probability over seeds of each model and clip.
 
-    Returns
-    -------
-    DataFrame
-        clip_id, inputs, source, y, p_0 … p_{k-1}, predicted (likeliest class; the first of ties)
-        and margin: half the lead of the likeliest class over the next, which for two classes is
-        the distance of p from 0.5.
+    Returns columns clip_id, inputs, source, y, p_0 … p_{k-1}, predicted (likeliest class; the first
+    of ties) and margin: half the lead of the likeliest class over the next, which for two classes
+    is the distance of p from 0.5.
     """
     table = check_predictions(predictions)
     names = [c for c in table if c.startswith("p_")]
@@ -355,18 +304,13 @@ def flips(
 
     Parameters as in `quadrants`.
 
-    Returns
-    -------
-    DataFrame
-        clip_id, modality, differs (share of pairs of different seeds in which the modality and
-        fusion predict different labels; with one seed, whether they do), self_differs (the same
-        for fusion and itself; NaN with one seed), ensemble_differs (bool), margin (of the fusion
-        ensemble).
+    Returns columns clip_id, modality, differs (share of pairs of different seeds in which the
+    modality and fusion predict different labels; with one seed, whether they do), self_differs (the
+    same for fusion and itself; NaN with one seed), ensemble_differs (bool), margin (of the fusion
+    ensemble).
 
-    Notes
-    -----
     Labels are the likeliest classes. `differs` has the mean `modality_rate` of
-    `modality_over_seed`, `self_differs` that of `seed_disagreement`.
+    `modality_over_seed`.
     """
     models, single, joint = models_of(predictions, 0.5, fusion, unimodal_source, fusion_source)
     means = ensemble(predictions).set_index(["inputs", "source", "clip_id"]).sort_index()
@@ -473,44 +417,6 @@ def pairwise_disagreement(
     return pd.concat([pd.DataFrame(keys, columns=["a", "b", "seed"]), rates], axis=1)
 
 
-def seed_disagreement(
-    predictions: pd.DataFrame,
-    *,
-    threshold: float = 0.5,
-    groups: pd.Series | None = None,
-    n_boot: int = 2000,
-    seed: int = 42,
-) -> pd.DataFrame:
-    """Share of clips on which the same model, trained with two seeds, predicts different labels.
-
-    Parameters as in `pairwise_disagreement`.
-
-    Returns
-    -------
-    DataFrame
-        inputs, source, seed_a, seed_b, n, k, rate, ci_low, ci_high. The mean over pairs of seeds
-        has seed_a = seed_b = "mean". A model with one seed has a single row of NaN rate.
-    """
-    table = check_predictions(predictions)
-    keys, blocks = [], []
-    for model in _model_list(table):
-        models = Models(table, [model], threshold)
-        recordings = _recordings(groups, models.clips)
-        labels = models.label(model)
-        pairs = list(combinations(range(len(models.seeds)), 2))
-        keys += [(*model, models.seeds[i], models.seeds[j]) for i, j in pairs]
-        keys.append((*model, "mean", "mean"))
-        if pairs:
-            differ = np.stack([labels[i] != labels[j] for i, j in pairs]).astype(float)
-            columns = np.vstack([differ, differ.mean(axis=0)]).T
-            blocks.append(_rates(columns, recordings))
-        else:
-            none = {"n": len(models.clips), "k": np.nan, "rate": np.nan}
-            blocks.append(pd.DataFrame([none | {"ci_low": np.nan, "ci_high": np.nan}]))
-    keys = pd.DataFrame(keys, columns=["inputs", "source", "seed_a", "seed_b"])
-    return pd.concat([keys, pd.concat(blocks, ignore_index=True)], axis=1)
-
-
 def modality_over_seed(
     predictions: pd.DataFrame,
     *,
@@ -606,14 +512,8 @@ def modality_over_seed(
 def quadrant_of(right_unimodal, right_fusion) -> np.ndarray:
     """Quadrant of each clip by who is right: the one place that has the rule.
 
-    Parameters
-    ----------
-    right_unimodal, right_fusion : bool array [...]
-
-    Returns
-    -------
-    str array [...]
-        "blue": both; "red": only the modality; "green": only fusion; "yellow": neither.
+    `right_unimodal`, `right_fusion` (bool array [...]). Returns str array [...]: "blue": both;
+    "red": only the modality; "green": only fusion; "yellow": neither.
 
     Examples
     --------
@@ -706,20 +606,10 @@ def count_quadrants(
 ) -> pd.DataFrame:
     """Clips of the ensemble in each quadrant, and in red and green together.
 
-    Parameters
-    ----------
-    quadrants : DataFrame
-        The table of `quadrants`.
-    groups : Series, optional
-        clip_id -> recording; intervals resample recordings.
-
-    Returns
-    -------
-    DataFrame
-        modality, quadrant, n, share, ci_low, ci_high, note. Five rows per modality: the four
-        quadrants, empty ones included, and "red+green". Note: "", "too few (n=3)" when the
-        quadrant has fewer than five clips (the interval of its share stands), or why there is no
-        interval.
+    `quadrants`: the table of `quadrants`. Returns columns modality, quadrant, n, share, ci_low,
+    ci_high, note. Five rows per modality: the four quadrants, empty ones included, and "red+green".
+    Note: "", "too few (n=3)" when the quadrant has fewer than five clips (the interval of its share
+    stands), or why there is no interval.
     """
     rows = []
     for modality, part in quadrants[quadrants["seed"] == "ensemble"].groupby(
@@ -744,19 +634,10 @@ def count_quadrants(
 def composition(quadrants: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame:
     """Labels and recordings of the ensemble's clips in each quadrant.
 
-    Parameters
-    ----------
-    quadrants : DataFrame
-        The table of `quadrants`.
-    manifest : DataFrame
-        Indexed by clip_id: y, label, dialog_id.
-
-    Returns
-    -------
-    DataFrame
-        modality, quadrant, n, share_class_1 (with more than two classes a share_… of each label),
-        recordings, largest_recording (share of the clips that come from one recording). A quadrant
-        without clips has no row.
+    `quadrants`: the table of `quadrants`. `manifest`: indexed by clip_id: y, label, dialog_id.
+    Returns columns modality, quadrant, n, share_class_1 (with more than two classes a share_… of
+    each label), recordings, largest_recording (share of the clips that come from one recording). A
+    quadrant without clips has no row.
     """
     known = manifest[["y", "label", "dialog_id"]]
     clips = quadrants[quadrants["seed"] == "ensemble"].join(known, on="clip_id")
@@ -795,23 +676,13 @@ def choices(
 ) -> pd.DataFrame:
     """What the quadrants become under other choices of clips, unimodal predictor and threshold.
 
-    Parameters
-    ----------
-    evaluations : dict of str to DataFrame
-        Name of a set of clips -> its predictions.
-    thresholds : sequence of float
-    unimodal_sources : sequence of str
-        A source that a set of clips has no models of is a row of NaN that says so.
-    fusion, fusion_source, groups, n_boot, seed
-        As in `quadrants` and `pairwise_disagreement`.
-
-    Returns
-    -------
-    DataFrame
-        clips, unimodal, threshold, modality, n, blue, red, green, yellow (clips of the ensemble),
-        conflict (share of red and green), conflict_low, conflict_high, disagreement (share of
-        clips with other labels than fusion, mean over seeds; no threshold enters), its
-        disagreement_low and disagreement_high, and note.
+    `evaluations`: name of a set of clips -> its predictions. `unimodal_sources`: a source that a
+    set of clips has no models of is a row of NaN that says so. `fusion`, `fusion_source`, `groups`,
+    `n_boot`, `seed`: as in `quadrants` and `pairwise_disagreement`. Returns columns clips,
+    unimodal, threshold, modality, n, blue, red, green, yellow (clips of the ensemble), conflict
+    (share of red and green), conflict_low, conflict_high, disagreement (share of clips with other
+    labels than fusion, mean over seeds; no threshold enters), its disagreement_low and
+    disagreement_high, and note.
     """
     rows = []
     how = dict(groups=groups, n_boot=n_boot, seed=seed)
@@ -853,18 +724,9 @@ def choices(
 def threshold_sweep(predictions: pd.DataFrame, thresholds=SWEEP, **kwargs) -> pd.DataFrame:
     """Clips in each quadrant as the threshold moves.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        See `check_predictions`; two classes.
-    thresholds : sequence of float in [0, 1)
-    **kwargs
-        Passed to `quadrants`.
-
-    Returns
-    -------
-    DataFrame
-        threshold, modality, seed, quadrant, n, share. Empty quadrants are rows with n = 0.
+    `predictions`: see `check_predictions`; two classes. `thresholds` (sequence of float in [0, 1)).
+    `**kwargs`: passed to `quadrants`. Returns columns threshold, modality, seed, quadrant, n,
+    share. Empty quadrants are rows with n = 0.
     """
     thresholds = [float(threshold) for threshold in thresholds]
     if not thresholds:
@@ -896,19 +758,10 @@ def stability(
 ) -> pd.DataFrame:
     """How many clips ever change quadrant over seeds.
 
-    Parameters
-    ----------
-    quadrants : DataFrame
-        The table of `quadrants`.
-    groups : Series, optional
-        clip_id -> recording; intervals resample recordings.
-
-    Returns
-    -------
-    DataFrame
-        modality, quadrant, n, n_seeds, n_changed, share, ci_low, ci_high, note. Quadrant "all",
-        then the clips of each quadrant of the ensemble. Note: "", "one seed" or "too few (n=0)"
-        (no share), "too few (n=3)" or "too few recordings (n=3)" (no interval).
+    `quadrants`: the table of `quadrants`. Returns columns modality, quadrant, n, n_seeds,
+    n_changed, share, ci_low, ci_high, note. Quadrant "all", then the clips of each quadrant of the
+    ensemble. Note: "", "one seed" or "too few (n=0)" (no share), "too few (n=3)" or "too few
+    recordings (n=3)" (no interval).
     """
     rows = []
     for modality, frame in quadrants.groupby("modality", sort=False):

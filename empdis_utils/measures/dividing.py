@@ -33,10 +33,8 @@ MODELS = ("as measured", "noise taken out", "noise taken out, within label")
 def predictors(first, second, whole, names=("first", "second")) -> pd.DataFrame:
     """What may divide people, and how divided they are: one row per clip.
 
-    Returns
-    -------
-    DataFrame
-        incongruence (unbiased), ``<name> division`` of either channel, and division (of the whole).
+    Returns columns incongruence (unbiased), ``<name> division`` of either channel, and division (of
+    the whole).
     """
     return pd.DataFrame(
         {
@@ -186,18 +184,9 @@ def sentence(effects, second="video", called="face") -> str:
 def beside_mixture(found, weight, names=("first", "second")) -> pd.DataFrame:
     """Coefficients per unit beside those of people who each follow one channel.
 
-    Parameters
-    ----------
-    found : DataFrame
-        From `coefficients`.
-    weight : float
-        Share that follows the first channel (`winning.channel_weight`).
-    names : (str, str)
-
-    Returns
-    -------
-    DataFrame
-        model, term, estimate, ci_low, ci_high, n, mixture (w (1 - w), w, 1 - w).
+    `found`: from `coefficients`. `weight`: share that follows the first channel
+    (`winning.channel_weight`). Returns columns model, term, estimate, ci_low, ci_high, n, mixture
+    (w (1 - w), w, 1 - w).
     """
     unit = found.loc[found["per"] == "unit", COLUMNS[:2] + COLUMNS[3:7]]
     mixture = {"incongruence": weight * (1 - weight)}
@@ -208,20 +197,10 @@ def beside_mixture(found, weight, names=("first", "second")) -> pd.DataFrame:
 def clustered(table, clusters) -> pd.DataFrame:
     """Least squares on standardised predictors, with errors clustered in several ways.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Predictors, and ``division``.
-    clusters : dict of str to array [n]
-        Name -> groups, or two columns of groups [n, 2] for two-way clusters.
+    `table`: predictors, and ``division``. `clusters` (dict of str to array [n]): name -> groups, or
+    two columns of groups [n, 2] for two-way clusters. Returns columns clusters, n_clusters, term,
+    estimate, ci_low, ci_high, p.
 
-    Returns
-    -------
-    DataFrame
-        clusters, n_clusters, term, estimate, ci_low, ci_high, p.
-
-    Notes
-    -----
     `statsmodels.OLS` with ``cov_type="cluster"``.
     """
     good = table.notna().all(axis=1).to_numpy()
@@ -247,19 +226,10 @@ def clustered(table, clusters) -> pd.DataFrame:
 def held_out(table, groups, *, n_folds=5, n_boot=2000, seed=42) -> pd.DataFrame:
     """How much of the division of held-out actors' clips each set of predictors tells.
 
-    Parameters
-    ----------
-    table : DataFrame
-        As `predictors`: incongruence, two divisions, division.
-    groups : array [n]
-        Actors; whole ones are held out.
-
-    Returns
-    -------
-    DataFrame
-        predictors, model (linear; splines: with all products of two; boosted trees), r2 with ci_low
-        and ci_high, gain over the same model without incongruence, with gain_low and gain_high; n,
-        status, reason.
+    `table`: as `predictors`: incongruence, two divisions, division. `groups` (array [n]): actors;
+    whole ones are held out. Returns columns predictors, model (linear; splines: with all products
+    of two; boosted trees), r2 with ci_low and ci_high, gain over the same model without
+    incongruence, with gain_low and gain_high; n, status, reason.
     """
     good = table.notna().all(axis=1).to_numpy()
     y, codes = table.loc[good, "division"].to_numpy(), codes_of(groups, len(table))[good]
@@ -313,11 +283,8 @@ def cells(first, second, whole, *, groups, names=("first", "second"), n_boot=200
     A channel is clear where its division is at most the median of both channels. Agree: the
     majorities are the same. Clips with a tied majority are left out.
 
-    Returns
-    -------
-    DataFrame
-        clear (both, only the first, only the second, neither), majorities (``same``, ``differ``),
-        estimate (mean division), ci_low, ci_high, n, n_recordings, status, reason.
+    Returns columns clear (both, only the first, only the second, neither), majorities (``same``,
+    ``differ``), estimate (mean division), ci_low, ci_high, n, n_recordings, status, reason.
     """
     table = predictors(first, second, whole, names)
     one, two = (table[f"{name} division"] for name in names)

@@ -30,22 +30,10 @@ ABOUT = ("clip_id", "modality", "n", "status", "reason")
 def by_channel(votes: pd.DataFrame, *channels: str) -> list[pd.DataFrame]:
     """Votes of each channel [n, k], row by row the same clips.
 
-    Parameters
-    ----------
-    votes : DataFrame
-        clip_id, modality, one count per answer, n, status, reason (`Corpus.votes`).
-    *channels : str
-        Values of `modality`.
-
-    Returns
-    -------
-    list of DataFrame
-        Clips that are ``ok`` in every channel, indexed by clip_id.
-
-    Raises
-    ------
-    ValueError
-        A channel that the votes lack, or no clip that has all.
+    `votes`: clip_id, modality, one count per answer, n, status, reason (`Corpus.votes`).
+    `*channels`: values of `modality`. Returns list of DataFrame: clips that are ``ok`` in every
+    channel, indexed by clip_id. Raises ValueError: a channel that the votes lack, or no clip that
+    has all.
     """
     if lost := sorted(set(channels) - set(votes["modality"])):
         known = ", ".join(votes["modality"].unique())
@@ -175,19 +163,11 @@ def majority_differs(first, second) -> np.ndarray:
 def split_half(first, second, *, n_splits: int = 10, seed: int = 42) -> pd.DataFrame:
     """The same numbers where only one channel speaks: two random halves of its votes.
 
-    Parameters
-    ----------
-    first, second : DataFrame [n, k]
-    n_splits : int
-        Random splits to average over.
-
-    Returns
-    -------
-    DataFrame
-        Index of `first`, columns (number, compared): `majority` (chance that the majorities
-        differ), `plain` and `unbiased` (as `incongruence`), each for ``channels`` (a half of the
-        one against a half of the other, so as few votes), ``first`` and ``second`` (two halves of
-        one). NaN under four votes.
+    `first`, `second` (DataFrame [n, k]). `n_splits`: random splits to average over. Returns a
+    table: index of `first`, columns (number, compared): `majority` (chance that the majorities
+    differ), `plain` and `unbiased` (as `incongruence`), each for ``channels`` (a half of the one
+    against a half of the other, so as few votes), ``first`` and ``second`` (two halves of one). NaN
+    under four votes.
     """
     enough = np.minimum(*(v.sum(axis=1) for v in count_arrays(first, second))) >= 4
     total = {}
@@ -207,20 +187,11 @@ def split_half(first, second, *, n_splits: int = 10, seed: int = 42) -> pd.DataF
 def rates(first, second, names=("first", "second"), *, groups=None, n_splits=10, **how):
     """How far apart the channels are on average, beside the same channel split in two.
 
-    Parameters
-    ----------
-    first, second : DataFrame [n, k]
-    names : (str, str)
-        Of the channels.
-    groups, **how
-        As for `inference.intervals`; `n_splits` and seed as for `split_half`.
-
-    Returns
-    -------
-    DataFrame
-        number (majority, plain, unbiased), compared, estimate, ci_low, ci_high, n, n_recordings,
-        status, reason. Compared: all votes, ``half against half`` of the two channels, two halves
-        of one channel (the null), and the excess of the second over the larger null.
+    `first`, `second` (DataFrame [n, k]). `names`: of the channels. `groups`, `**how`: as for
+    `inference.intervals`; `n_splits` and seed as for `split_half`. Returns columns number
+    (majority, plain, unbiased), compared, estimate, ci_low, ci_high, n, n_recordings, status,
+    reason. Compared: all votes, ``half against half`` of the two channels, two halves of one
+    channel (the null), and the excess of the second over the larger null.
     """
     full = incongruence(first, second).assign(majority=majority_differs(first, second))
     halves = split_half(first, second, n_splits=n_splits, seed=how.get("seed", 42))
@@ -268,13 +239,8 @@ def clip_tests(first, second) -> pd.DataFrame:
     If both channels had one distribution, every assignment of the given votes to the two channels
     would be equally likely. p is the share of assignments whose distance is at least the one seen.
 
-    Returns
-    -------
-    DataFrame
-        Index of `first`; p, q (Benjamini-Hochberg over all clips). NaN without votes.
+    Returns a table: index of `first`; p, q (Benjamini-Hochberg over all clips). NaN without votes.
 
-    Notes
-    -----
     All tables with the given sums are listed; nothing is shuffled. Two answers give Fisher's exact
     test (`scipy.stats.fisher_exact`) where both channels have as many votes.
     """
@@ -293,19 +259,9 @@ def clip_tests(first, second) -> pd.DataFrame:
 def discoveries(tests, latent=None, level=0.05) -> pd.DataFrame:
     """How many clips differ, by their tests and by the model of two classes.
 
-    Parameters
-    ----------
-    tests : dict of str to DataFrame
-        What was compared -> `clip_tests`.
-    latent : inference.Interval, optional
-        `same_or_different`.
-    level : float
-
-    Returns
-    -------
-    DataFrame
-        compared, n, p_below and q_below (shares of clips), found (clips with q at most `level`),
-        estimate, ci_low, ci_high (share by the model, in a row of its own).
+    `tests`: what was compared -> `clip_tests`. `latent`: `same_or_different`. Returns columns
+    compared, n, p_below and q_below (shares of clips), found (clips with q at most `level`),
+    estimate, ci_low, ci_high (share by the model, in a row of its own).
     """
     rows = []
     for name, table in tests.items():
@@ -363,21 +319,11 @@ def same_or_different(first, second, labels=None, *, groups=None, n_boot=400, se
     channels) or *different* (each channel has its own, from its own Dirichlet). Shares and
     Dirichlets by maximum likelihood, apart for each label.
 
-    Parameters
-    ----------
-    first, second : DataFrame [n, k]
-    labels : array [n], optional
-        What the clips were meant to say; within a label the two channels count as independent.
-    groups, n_boot, seed
-        As for `inference.intervals`. The interval keeps the Dirichlets as they are.
+    `first`, `second` (DataFrame [n, k]). `labels` (array [n]): what the clips were meant to say;
+    within a label the two channels count as independent. `groups`, `n_boot`, `seed`: as for
+    `inference.intervals`. The interval keeps the Dirichlets as they are. Returns
+    inference.Interval: share of class different.
 
-    Returns
-    -------
-    inference.Interval
-        Share of class different.
-
-    Notes
-    -----
     `scipy.stats.dirichlet_multinomial`, maximised by `scipy.optimize.minimize`. Checked on
     simulated clips of known class.
     """

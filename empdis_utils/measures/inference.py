@@ -299,21 +299,9 @@ def interval(values, statistic: Callable | None = None, **how) -> Interval:
 def paired_difference(first, second, statistic: Callable | None = None, **how) -> Interval:
     """Statistic of `first` minus that of `second`, two readings of the same clips.
 
-    Parameters
-    ----------
-    first, second : array [n] or [n, c]
-        Row by row the same clips. One draw of recordings serves both.
-    statistic, **how
-        As for `interval`. None: the difference of means.
-
-    Returns
-    -------
-    Interval
-
-    Raises
-    ------
-    ValueError
-        Sides of different shape, and as `interval`.
+    `first`, `second` (array [n] or [n, c]): row by row the same clips. One draw of recordings
+    serves both. `statistic`, `**how`: as for `interval`. None: the difference of means. Raises
+    ValueError: sides of different shape, and as `interval`.
     """
     first, second = _rows(first), _rows(second)
     if first.shape != second.shape:
@@ -340,19 +328,9 @@ def weighted_intervals(
 ) -> pd.DataFrame:
     """Intervals of statistics of clip weights.
 
-    Parameters
-    ----------
-    function : callable
-        Takes clip weights [b, n] (how often each clip is drawn), returns [b] or [b, k].
-    n : int
-        Clips.
-    groups, n_boot, level, seed, noise
-        As for `intervals`.
-
-    Returns
-    -------
-    DataFrame [k]
-        As `intervals`.
+    `function` (callable): takes clip weights [b, n] (how often each clip is drawn), returns [b] or
+    [b, k]. `n`: clips. `groups`, `n_boot`, `level`, `seed`, `noise`: as for `intervals`. Returns a
+    table, [k]: as `intervals`.
     """
     codes = codes_of(groups, n)
     step = max(1, CHUNK // max(n, 1))
@@ -874,17 +852,8 @@ def gap_of_means(sums):
 def group_difference(values, first, *, groups=None, **how) -> Interval:
     """Mean of the clips of `first` minus the mean of the others, with its interval.
 
-    Parameters
-    ----------
-    values : array [n]
-    first : bool array [n]
-    groups, **how
-        As for `intervals`.
-
-    Returns
-    -------
-    Interval
-        n_recordings is that of the side with fewer, and each side needs `MIN_RECORDINGS`.
+    `values` (array [n]). `first` (bool array [n]). Returns Interval: n_recordings is that of the
+    side with fewer, and each side needs `MIN_RECORDINGS`.
     """
     values, first = _rows(values)[:, 0], two_groups(first, len(values))
     rows = np.column_stack([values * first, first, values * ~first, ~first])
@@ -1037,16 +1006,9 @@ def group_means(
 ) -> pd.DataFrame:
     """Mean of every feature in every quadrant, with intervals that resample recordings.
 
-    Parameters
-    ----------
-    features, quadrant, groups
-        As in `compare_groups`. Missing values are left out.
-
-    Returns
-    -------
-    DataFrame
-        feature, quadrant, n, recordings, mean, ci_low, ci_high (see `interval` for when there is
-        none). Without a value: n is 0 and the mean is missing.
+    `features`, `quadrant`, `groups`: as in `compare_groups`. Missing values are left out. Returns
+    columns feature, quadrant, n, recordings, mean, ci_low, ci_high (see `interval` for when there
+    is none). Without a value: n is 0 and the mean is missing.
     """
     features, quadrant = aligned(features, quadrant)
     codes = codes_of(

@@ -5,6 +5,8 @@ needs no optimiser. Its union information is the least that any joint with the t
 predictor-label pairs can hold. Channels from a binary variable form a lattice under Blackwell's
 order (Bertschinger and Rauh 2014, arXiv:1401.3146), so that least joint is their join: the
 predictor whose ROC curve is the convex hull of the two ROC curves.
+
+`groups` is the recording of each clip, by clip_id or row by row; intervals draw whole recordings.
 """
 
 from __future__ import annotations
@@ -123,41 +125,17 @@ def decompose(
     Predictions are cut into `n_bins` quantile bins and counted. Counting overstates information,
     synergy most. Shuffled labels, which hold none, show by how much.
 
-    Parameters
-    ----------
-    y : int array [n]
-        0 or 1.
-    p_1, p_2 : array [n]
-        Out-of-fold P(class 1) of the two models.
-    n_bins : int
-    n_permutations : int
-        Shuffles of `y`.
-    seed : int
-    progress : bool
-    groups : array [n], optional
-        Recording of each clip; None: every clip is its own.
-    n_boot : int
-        Resamples of recordings.
+    `y` (int array [n]): 0 or 1. `p_1`, `p_2` (array [n]): out-of-fold P(class 1) of the two models.
+    `n_permutations`: shuffles of `y`. Returns a table: one row per atom (redundancy, unique_1,
+    unique_2, synergy) and the total: atom, n, bits, null_mean and null_high (mean and 95th
+    percentile over shuffles), corrected (bits - null_mean), ci_low and ci_high (of the bits, 95 %
+    over recordings, without the part that counting adds; from 0 where bits are no more than
+    null_high), reason (why there is no interval), status. With fewer than 2 * n_bins**2 clips the
+    numbers are NaN and status says "too few (n=...)". Raises ValueError: lengths that differ, NaN,
+    labels other than 0 and 1, one class only.
 
-    Returns
-    -------
-    DataFrame
-        One row per atom (redundancy, unique_1, unique_2, synergy) and the total: atom, n, bits,
-        null_mean and null_high (mean and 95th percentile over shuffles), corrected
-        (bits - null_mean), ci_low and ci_high (of the bits, 95 % over recordings, without the part
-        that counting adds; from 0 where bits are no more than null_high), reason (why there is no
-        interval), status. With fewer than 2 * n_bins**2 clips the numbers are NaN and status says
-        "too few (n=...)".
-
-    Raises
-    ------
-    ValueError
-        Lengths that differ, NaN, labels other than 0 and 1, one class only.
-
-    Notes
-    -----
-    `null_high` tests "no information at all". An atom below it may still not be zero, and a
-    shuffle says nothing of one atom where another is present.
+    `null_high` tests "no information at all". An atom below it may still not be zero, and a shuffle
+    says nothing of one atom where another is present.
     """
     y, p_1, p_2 = np.asarray(y), np.asarray(p_1, dtype=float), np.asarray(p_2, dtype=float)
     n = len(y)
@@ -217,17 +195,8 @@ def decompose(
 def decompose_pairs(predictions, *, groups, seed=42) -> pd.DataFrame:
     """`decompose` of every pair of single modalities, from their mean probability over seeds.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        clip_id, inputs, seed, y, p of two classes.
-    groups : Series
-        clip_id -> recording.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `decompose`, and `pair`.
+    `predictions`: clip_id, inputs, seed, y, p of two classes. Returns a table: the columns of
+    `decompose`, and `pair`.
     """
     clips = predictions.drop_duplicates("clip_id")
     y, recordings = clips["y"].to_numpy(), groups[clips["clip_id"]].to_numpy()

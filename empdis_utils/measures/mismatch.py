@@ -1,4 +1,7 @@
-"""Can a model find the clips whose channels contradict each other? Detectors, all out of fold."""
+"""Can a model find the clips whose channels contradict each other? Detectors, all out of fold.
+
+`groups` is the recording of each clip, by clip_id or row by row; intervals draw whole recordings.
+"""
 
 from __future__ import annotations
 
@@ -27,16 +30,8 @@ METADATA = "metadata only"
 def planted(truth, first, second) -> pd.Series:
     """Clips whose cues on two channels contradict each other, where cues were planted on both.
 
-    Parameters
-    ----------
-    truth : DataFrame
-        clip_id, ``<channel>_cue`` (supports, contradicts, neutral), as of the fixture.
-    first, second : str
-
-    Returns
-    -------
-    Series of bool
-        clip_id -> contradicts. Clips without a cue on a channel are left out.
+    `truth`: clip_id, ``<channel>_cue`` (supports, contradicts, neutral), as of the fixture. Returns
+    Series of bool: clip_id -> contradicts. Clips without a cue on a channel are left out.
     """
     cues = truth.set_index("clip_id")[[f"{first}_cue", f"{second}_cue"]]
     cues = cues[(cues != "neutral").all(axis=1)]
@@ -46,13 +41,9 @@ def planted(truth, first, second) -> pd.Series:
 def voted(votes, first, second, seed=42) -> tuple[pd.Series, pd.DataFrame]:
     """The same from people's votes on each channel alone, with what other people know of it.
 
-    Returns
-    -------
-    mismatch : Series of bool
-        clip_id -> the majorities of the two channels differ. Ties are left out.
-    floor : DataFrame
-        clip_id, mismatch (by one random half of the votes), score (incongruence of the other half):
-        how well people find what other people say. No detector can be asked for more.
+    Returns `mismatch`: clip_id -> the majorities of the two channels differ. Ties are left out;
+    `floor`: clip_id, mismatch (by one random half of the votes), score (incongruence of the other
+    half): how well people find what other people say. No detector can be asked for more.
     """
     one, two = by_channel(votes, first, second)
     differ = pd.Series(majority_differs(one, two), index=one.index, name="mismatch")
@@ -77,21 +68,10 @@ def trained(mismatch, first, second, folds, n_components=4) -> np.ndarray:
     A mismatch is no sum of two channels, but a product: so the classifier gets the leading
     components of each channel and the product of each pair, in a logistic regression.
 
-    Parameters
-    ----------
-    mismatch : Series of bool
-        By clip_id.
-    first, second : DataFrame
-        Columns e000, …, clip_id, fold: for each fold, the embedding of *every* clip by the encoder
-        that did not see this fold. A fold's classifier is trained and asked in its own space.
-    folds : Series
-        clip_id -> fold, whole recordings.
-    n_components : int
-
-    Returns
-    -------
-    array [n]
-        Log-odds, in the order of `mismatch`.
+    `mismatch`: by clip_id. `first`, `second`: columns e000, …, clip_id, fold: for each fold, the
+    embedding of *every* clip by the encoder that did not see this fold. A fold's classifier is
+    trained and asked in its own space. `folds`: clip_id -> fold, whole recordings. Returns array
+    [n]: log-odds, in the order of `mismatch`.
     """
     folds, score = folds.loc[mismatch.index].to_numpy(), np.full(len(mismatch), np.nan)
     y = mismatch.to_numpy()
@@ -130,23 +110,11 @@ def metadata_only(mismatch, manifest, folds) -> np.ndarray:
 def detectors(mismatch, predictions, embeddings, manifest, first, second) -> pd.DataFrame:
     """Every detector's score of every clip: the higher, the more of a mismatch.
 
-    Parameters
-    ----------
-    mismatch : Series of bool
-        By clip_id, from `planted` or `voted`.
-    predictions : DataFrame
-        Out-of-fold `predictions` of chapter 03: clip_id, inputs, seed, fold, p.
-    embeddings : dict of str to dict of int to DataFrame
-        Channel -> seed -> `tables.read_embeddings`. Scores are averaged over seeds.
-    manifest : DataFrame
-    first, second : str
-        The two channels.
-
-    Returns
-    -------
-    DataFrame
-        Index clip_id; one column per detector. Only "trained on incongruence" and "metadata only"
-        have seen what a mismatch is, in other recordings.
+    `mismatch`: by clip_id, from `planted` or `voted`. `predictions`: out-of-fold `predictions` of
+    chapter 03: clip_id, inputs, seed, fold, p. `embeddings`: channel -> seed ->
+    `tables.read_embeddings`. Scores are averaged over seeds. `first`, `second`: the two channels.
+    Returns a table: index clip_id; one column per detector. Only "trained on incongruence" and
+    "metadata only" have seen what a mismatch is, in other recordings.
     """
     p = predictions.groupby(["clip_id", "inputs"])["p"].mean().unstack()
     p = p.loc[mismatch.index]
@@ -171,20 +139,8 @@ def detectors(mismatch, predictions, embeddings, manifest, first, second) -> pd.
 def compared(mismatch, scores, groups, *, floor=None, n_boot=2000, seed=42) -> pd.DataFrame:
     """AUROC of each detector, and what being trained on incongruence adds to each of the others.
 
-    Parameters
-    ----------
-    mismatch : Series of bool
-    scores : DataFrame
-        From `detectors`.
-    groups : Series
-        clip_id -> recording.
-    floor : DataFrame, optional
-        From `voted`.
-
-    Returns
-    -------
-    DataFrame
-        detector, estimate, ci_low, ci_high, n, n_mismatch, n_recordings, status, reason.
+    `scores`: from `detectors`. `floor`: from `voted`. Returns columns detector, estimate, ci_low,
+    ci_high, n, n_mismatch, n_recordings, status, reason.
     """
     names, how = list(scores), dict(n_boot=n_boot, seed=seed)
     pairs = [(names.index(TRAINED), k) for k, name in enumerate(names) if name != TRAINED]
@@ -208,19 +164,10 @@ def compared(mismatch, scores, groups, *, floor=None, n_boot=2000, seed=42) -> p
 def held_out_accuracy(scores, y, groups) -> pd.DataFrame:
     """Accuracy of models under several kinds of folds.
 
-    Parameters
-    ----------
-    scores : dict of (str, str) to array [n_repeats, n]
-        (features, folds) -> P of class 1 out of fold (`splits.out_of_fold`).
-    y : array [n]
-    groups : array [n]
-        Intervals resample these.
-
-    Returns
-    -------
-    DataFrame
-        features, folds, estimate (accuracy, mean over repeats), auroc (of the mean P), ci_low,
-        ci_high, n, n_recordings, status, reason.
+    `scores` (dict of (str, str) to array [n_repeats, n]): (features, folds) -> P of class 1 out of
+    fold (`splits.out_of_fold`). `y` (array [n]). `groups` (array [n]): intervals resample these.
+    Returns columns features, folds, estimate (accuracy, mean over repeats), auroc (of the mean P),
+    ci_low, ci_high, n, n_recordings, status, reason.
     """
     rows = []
     for (features, folds), p in scores.items():
@@ -233,10 +180,8 @@ def held_out_accuracy(scores, y, groups) -> pd.DataFrame:
 def lost_when_held_out(scores, y, groups, *, n_boot=2000, seed=42) -> pd.DataFrame:
     """Accuracy under random folds minus that under every other kind, on the same clips.
 
-    Returns
-    -------
-    DataFrame
-        features, against (folds), estimate, ci_low, ci_high, n, n_recordings, status, reason.
+    Returns columns features, against (folds), estimate, ci_low, ci_high, n, n_recordings, status,
+    reason.
     """
     right = {key: ((p > 0.5) == (y == 1)).mean(axis=0) for key, p in scores.items()}
     rows = []

@@ -23,29 +23,16 @@ def mixed_model(value, contrast, y, groups) -> pd.DataFrame:
 
     Linear mixed model: value ~ contrast + C(y), random intercept per recording, by REML.
 
-    Parameters
-    ----------
-    value : array [n]
-        NaN is left out.
-    contrast : bool array [n]
-        True for the first group; the coefficient is first minus second.
-    y : array [n] or None
-        True label, entered as dummies.
-    groups : array [n]
-        Recording.
+    `value` (array [n]): NaN is left out. `contrast` (bool array [n]): True for the first group; the
+    coefficient is first minus second. `y` (array [n] or None): True label, entered as dummies.
+    `groups` (array [n]): recording. Returns columns (one row) n_1, n_2, n_groups, coef, se, z, p,
+    ci_low, ci_high (Wald, 95 %), status, reason. Status: "ok"; "boundary" (recording variance
+    estimated as zero: estimates equal least squares and are given); "too_few" (a group under five
+    clips, or one recording); "constant" (nothing varies, or nothing inside recordings);
+    "confounded" (contrast, label and recording tell the same, or every recording has one clip);
+    "not_converged"; "not_positive" (the covariance of the estimates). All but the first two have
+    NaN estimates.
 
-    Returns
-    -------
-    DataFrame, one row
-        n_1, n_2, n_groups, coef, se, z, p, ci_low, ci_high (Wald, 95 %), status, reason. Status:
-        "ok"; "boundary" (recording variance estimated as zero: estimates equal least squares and
-        are given); "too_few" (a group under five clips, or one recording); "constant" (nothing
-        varies, or nothing inside recordings); "confounded" (contrast, label and recording tell the
-        same, or every recording has one clip); "not_converged"; "not_positive" (the covariance of
-        the estimates). All but the first two have NaN estimates.
-
-    Notes
-    -----
     ``statsmodels.regression.mixed_linear_model.MixedLM``, optimised by Powell's method: the default
     (BFGS) often stops short of the optimum when recordings differ little. At the boundary the
     covariance is that of ``statsmodels.regression.linear_model.OLS``.
@@ -107,17 +94,9 @@ def mixed_models(
 ) -> pd.DataFrame:
     """`mixed_model` of every feature and contrast: the comparison given label and recording.
 
-    Parameters
-    ----------
-    features, quadrant, contrasts
-        As in `compare_groups`.
-    y, groups : Series
-        clip_id -> true label (None: not adjusted for), clip_id -> recording.
-
-    Returns
-    -------
-    DataFrame
-        feature, contrast, and the columns of `mixed_model`.
+    `features`, `quadrant`, `contrasts`: as in `compare_groups`. `y`, `groups`: clip_id -> true
+    label (None: not adjusted for), clip_id -> recording. Returns columns feature, contrast, and the
+    columns of `mixed_model`.
     """
     features, quadrant = aligned(features, quadrant)
     groups = align(groups, features.index, "groups")

@@ -1,4 +1,7 @@
-"""How often predictions are right: accuracy and F1 with their spread over seeds and recordings."""
+"""How often predictions are right: accuracy and F1 with their spread over seeds and recordings.
+
+`groups` is the recording of each clip, by clip_id or row by row; intervals draw whole recordings.
+"""
 
 import re
 from itertools import combinations
@@ -19,17 +22,9 @@ from empdis_utils.measures import inference
 from empdis_utils.measures.alignment import two_groups
 
 __all__ = [
-    "by_seed",
-    "clip_scores",
-    "compare_pairs",
-    "feature_leak",
-    "mcnemar",
-    "predicted",
-    "score_table",
-    "shapley",
-    "shapley_table",
-    "within_between",
-]
+    "by_seed", "clip_scores", "compare_pairs", "feature_leak", "mcnemar", "predicted",
+    "score_table", "shapley", "shapley_table", "within_between",
+]  # fmt: skip
 
 
 def predicted(predictions):
@@ -139,17 +134,9 @@ def by_seed(predictions, by="inputs") -> dict:
 def clip_scores(predictions, prior=None):
     """Accuracy and log-loss of each clip and subset of the modalities, mean over seeds.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        clip_id, inputs, y, p of two classes.
-    prior : float, optional
-        Share of class 1: adds the subset ``none``, which knows that alone.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by clip_id; columns (accuracy or log_loss, subset).
+    `predictions`: clip_id, inputs, y, p of two classes. `prior`: share of class 1: adds the subset
+    ``none``, which knows that alone. Returns a table: indexed by clip_id; columns (accuracy or
+    log_loss, subset).
     """
     p, y = predictions["p"].clip(1e-6, 1 - 1e-6), predictions["y"]
     loss = -(y * np.log(p) + (1 - y) * np.log(1 - p))
@@ -214,17 +201,8 @@ def shapley(values) -> dict:
 def shapley_table(scored, *, groups, n_boot=2000, seed=42):
     """Shapley values of each modality, with intervals over recordings.
 
-    Parameters
-    ----------
-    scored : dict of str to DataFrame
-        Name -> scores of all subsets, from `clip_scores`.
-    groups : Series
-        clip_id -> recording.
-
-    Returns
-    -------
-    DataFrame
-        modality; for each name and metric ``name_metric``, ``name_metric_low``, ``…_high``.
+    `scored`: name -> scores of all subsets, from `clip_scores`. Returns columns modality; for each
+    name and metric ``name_metric``, ``name_metric_low``, ``…_high``.
     """
     columns = {}
     for name, found in scored.items():
@@ -240,19 +218,10 @@ def shapley_table(scored, *, groups, n_boot=2000, seed=42):
 def compare_pairs(predictions, *, groups, n_boot=2000, seed=42):
     """Every pair of encoders under each protocol, on the clips that both predict.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        protocol, encoder, clip_id, seed, y, p. An encoder's label is that of its mean probability
-        over seeds.
-    groups : Series
-        clip_id -> recording.
-
-    Returns
-    -------
-    DataFrame
-        protocol, a, b, difference (of accuracy), ci_low, ci_high, n, only_a, only_b, p (exact
-        McNemar, clips independent), note, p_flip (whole recordings flipped), p_holm (of p_flip).
+    `predictions`: protocol, encoder, clip_id, seed, y, p. An encoder's label is that of its mean
+    probability over seeds. Returns columns protocol, a, b, difference (of accuracy), ci_low,
+    ci_high, n, only_a, only_b, p (exact McNemar, clips independent), note, p_flip (whole recordings
+    flipped), p_holm (of p_flip).
     """
     keys = ["protocol", "encoder", "clip_id"]
     mean = predictions.groupby(keys, sort=False)[["p", "y"]].mean().reset_index()
@@ -277,16 +246,8 @@ def feature_leak(features, manifest, *, n_folds=5, seed=42):
 
     A logistic regression on each modality's features, over folds of whole recordings of all clips.
 
-    Parameters
-    ----------
-    features : dict of str to DataFrame
-        Modality -> features, rows as in `manifest`.
-    manifest : DataFrame
-
-    Returns
-    -------
-    DataFrame
-        modality, released split, n, accuracy (held out by recording), ci_low, ci_high.
+    `features`: modality -> features, rows as in `manifest`. Returns columns modality, released
+    split, n, accuracy (held out by recording), ci_low, ci_high.
     """
     rows, y = [], manifest["y"]
     for modality, x in features.items():
@@ -303,19 +264,10 @@ def feature_leak(features, manifest, *, n_folds=5, seed=42):
 def mcnemar(correct_a, correct_b) -> pd.DataFrame:
     """Exact McNemar test of two models on the same clips.
 
-    Parameters
-    ----------
-    correct_a, correct_b : bool array [n]
-        Whether each model is right.
+    `correct_a`, `correct_b` (bool array [n]): whether each model is right. Returns columns (one
+    row) n, only_a, only_b (clips that only one model gets right), p (exact binomial), note. Without
+    such clips p is NaN and the note says "no discordant clips".
 
-    Returns
-    -------
-    DataFrame, one row
-        n, only_a, only_b (clips that only one model gets right), p (exact binomial), note. Without
-        such clips p is NaN and the note says "no discordant clips".
-
-    Notes
-    -----
     ``statsmodels.stats.contingency_tables.mcnemar``. Clips are taken as independent.
     """
     a = two_groups(correct_a, len(correct_a))

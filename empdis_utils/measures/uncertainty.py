@@ -1,4 +1,7 @@
-"""How sure a model is, whether it should be, and what that is worth for finding its errors."""
+"""How sure a model is, whether it should be, and what that is worth for finding its errors.
+
+`groups` is the recording of each clip, by clip_id or row by row; intervals draw whole recordings.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +16,8 @@ from empdis_utils.data.tables import QUADRANTS
 from empdis_utils.measures import inference
 
 __all__ = [
-    "calibration",
     "conformal_coverage",
+    "calibration",
     "conformal_sets",
     "cross_conformal_sets",
     "link",
@@ -262,23 +265,10 @@ def temperature_scale(p_val, y_val, p) -> tuple[np.ndarray, float, str]:
 def scaled_calibration(test, validation, *, groups, n_boot=2000, seed=42):
     """Calibration of a model as trained, and with a temperature for each of its fits.
 
-    Parameters
-    ----------
-    test, validation : DataFrame
-        clip_id, seed, fold, y, p. The validation rows of a fit choose its temperature.
-    groups : Series
-        clip_id -> recording.
-    n_boot, seed : int
-
-    Returns
-    -------
-    table : DataFrame
-        probabilities ("as trained", "temperature scaled"), what `calibration` finds, n, median
-        temperature, fits without a temperature.
-    bins : DataFrame
-        The bins of both that hold predictions, with `probabilities`.
-    reasons : list of str
-        Why fits have no temperature.
+    `test`, `validation`: clip_id, seed, fold, y, p. The validation rows of a fit choose its
+    temperature. Returns `table`: probabilities ("as trained", "temperature scaled"), what
+    `calibration` finds, n, median temperature, fits without a temperature; `bins`: the bins of both
+    that hold predictions, with `probabilities`; `reasons`: why fits have no temperature.
     """
     scaled, reasons = [], []
     for (s, fold), part in test.groupby(["seed", "fold"]):
@@ -350,9 +340,6 @@ def risk_coverage(error, uncertainty) -> tuple[pd.DataFrame, float]:
     return curve, float(risk.mean())
 
 
-# --------------------------------------------------------------------------- selective prediction
-
-
 def weighted_risk(error, uncertainty, coverages) -> Callable:
     """Risk at some coverages and its mean over all (AURC), as a function of clip weights.
 
@@ -413,32 +400,13 @@ def selective_prediction(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Risk-coverage curves with bands, and how much each flag changes the area beneath.
 
-    Parameters
-    ----------
-    error : array [n]
-        1 where the model is wrong.
-    flags : dict of str to array [n]
-        Larger is less sure. The first is what the others are held against.
-    groups : array [n], optional
-        Recording of each clip.
-    coverages : array, optional
-        By default 0.05, 0.10, …, 1.
-    n_boot, seed
-        As for `inference.intervals`.
-
-    Returns
-    -------
-    curves : DataFrame
-        flag, coverage, risk, ci_low, ci_high: pointwise bands.
-    areas : DataFrame
-        flag, aurc, ci_low, ci_high, against, difference, difference_low, difference_high, n,
-        n_recordings, reason. The difference is paired: one draw of recordings serves both flags.
-        Below 0: a better flag than the first.
-
-    Raises
-    ------
-    ValueError
-        As `risk_coverage` and `inference.weighted_intervals`.
+    `error` (array [n]): 1 where the model is wrong. `flags` (dict of str to array [n]): larger is
+    less sure. The first is what the others are held against. `coverages` (array): by default 0.05,
+    0.10, …, 1. Returns `curves`: flag, coverage, risk, ci_low, ci_high: pointwise bands; `areas`:
+    flag, aurc, ci_low, ci_high, against, difference, difference_low, difference_high, n,
+    n_recordings, reason. The difference is paired: one draw of recordings serves both flags. Below
+    0: a better flag than the first. Raises ValueError: as `risk_coverage` and
+    `inference.weighted_intervals`.
     """
     coverages = np.arange(1, 21) / 20 if coverages is None else np.asarray(coverages, float)
     functions = [weighted_risk(error, flag, coverages) for flag in flags.values()]
@@ -535,6 +503,35 @@ def cross_conformal_sets(p, y, groups, *, level=0.9, seed=42) -> np.ndarray:
     return sets
 
 
+def link(flips, *, groups, n_boot: int = 2000, seed: int = 42) -> pd.DataFrame:
+    """Disagreement with a modality and with fusion's own retraining, by the margin of fusion.
+
+    `flips`: of `disagreement.flips`. Returns a table: per modality all clips, then fifths by
+    margin: margin (mean), n, both shares, excess (their difference) with ci_low and ci_high. With
+    one seed there is no excess.
+    """
+    rows = []
+    for modality, part in flips.groupby("modality", sort=False):
+        edges = np.quantile(part["margin"], [0.2, 0.4, 0.6, 0.8])
+        fifth = np.searchsorted(edges, part["margin"])
+        for name, clips in [
+            ("all", part),
+            *((f"fifth {k + 1}", c) for k, c in part.groupby(fifth)),
+        ]:
+            excess = (clips["differs"] - clips["self_differs"]).to_numpy()
+            found = [np.nan] * 3
+            if np.isfinite(excess).all():
+                recordings = groups.loc[clips["clip_id"]].to_numpy()
+                found = inference.interval(excess, groups=recordings, n_boot=n_boot, seed=seed)[:3]
+            rows.append(
+                {"modality": modality, "clips": name, "margin": clips["margin"].mean()}
+                | {"n": len(clips), "disagrees with modality": clips["differs"].mean()}
+                | {"disagrees with own retraining": clips["self_differs"].mean()}
+                | dict(zip(("excess", "ci_low", "ci_high"), found, strict=True))
+            )
+    return pd.DataFrame(rows)
+
+
 def conformal_coverage(sets, y, quadrants, *, groups) -> pd.DataFrame:
     """How often conformal sets hold the label, over all clips and in each quadrant.
 
@@ -569,43 +566,4 @@ def conformal_coverage(sets, y, quadrants, *, groups) -> pd.DataFrame:
             | {"coverage": found.estimate, "ci_low": found.ci_low, "ci_high": found.ci_high}
             | {"labels in the set": size.loc[clips].mean(), "note": found.reason}
         )
-    return pd.DataFrame(rows)
-
-
-def link(flips, *, groups, n_boot: int = 2000, seed: int = 42) -> pd.DataFrame:
-    """Disagreement with a modality and with fusion's own retraining, by the margin of fusion.
-
-    Parameters
-    ----------
-    flips : DataFrame
-        Of `disagreement.flips`.
-    groups : Series
-        clip_id -> recording.
-    n_boot, seed : int
-
-    Returns
-    -------
-    DataFrame
-        Per modality all clips, then fifths by margin: margin (mean), n, both shares, excess (their
-        difference) with ci_low and ci_high. With one seed there is no excess.
-    """
-    rows = []
-    for modality, part in flips.groupby("modality", sort=False):
-        edges = np.quantile(part["margin"], [0.2, 0.4, 0.6, 0.8])
-        fifth = np.searchsorted(edges, part["margin"])
-        for name, clips in [
-            ("all", part),
-            *((f"fifth {k + 1}", c) for k, c in part.groupby(fifth)),
-        ]:
-            excess = (clips["differs"] - clips["self_differs"]).to_numpy()
-            found = [np.nan] * 3
-            if np.isfinite(excess).all():
-                recordings = groups.loc[clips["clip_id"]].to_numpy()
-                found = inference.interval(excess, groups=recordings, n_boot=n_boot, seed=seed)[:3]
-            rows.append(
-                {"modality": modality, "clips": name, "margin": clips["margin"].mean()}
-                | {"n": len(clips), "disagrees with modality": clips["differs"].mean()}
-                | {"disagrees with own retraining": clips["self_differs"].mean()}
-                | dict(zip(("excess", "ci_low", "ci_high"), found, strict=True))
-            )
     return pd.DataFrame(rows)

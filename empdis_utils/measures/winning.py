@@ -78,11 +78,8 @@ def channel_weight(first, second, whole, *, by=None, groups=None, n_boot=2000, s
 def flows(first, second, whole) -> pd.DataFrame:
     """Where the majorities go: clips by most frequent answer on each channel and on the whole clip.
 
-    Returns
-    -------
-    DataFrame
-        first, whole, second (answers), clips. A clip whose majority is tied somewhere counts in
-        equal parts, so that `clips` adds up to the clips.
+    Returns columns first, whole, second (answers), clips. A clip whose majority is tied somewhere
+    counts in equal parts, so that `clips` adds up to the clips.
     """
     answers = list(getattr(first, "columns", range(np.shape(first)[1])))
     one, both, two = (
@@ -110,11 +107,8 @@ def wins(
 ) -> pd.DataFrame:
     """Where the majorities of two channels differ: whose answer do the votes on both repeat?
 
-    Returns
-    -------
-    DataFrame
-        by, wins (one of `names`, or ``neither``), estimate (share of votes), ci_low, ci_high,
-        n (clips), n_votes, n_recordings, status, reason. Ties on a channel are left out.
+    Returns columns by, wins (one of `names`, or ``neither``), estimate (share of votes), ci_low,
+    ci_high, n (clips), n_votes, n_recordings, status, reason. Ties on a channel are left out.
     """
     at, votes = _conflicting_votes(first, second, whole)
     by = np.full(len(votes), "all") if by is None else np.asarray(by)[at]
@@ -135,26 +129,14 @@ def wins(
 def winner_model(first, second, whole, labels, groups, names=("first", "second")) -> pd.DataFrame:
     """A multinomial logit of single votes: neither, the first channel's majority, the second's.
 
-    Parameters
-    ----------
-    first, second, whole : DataFrame [n, k]
-    labels : array [n]
-        What each clip was meant to say, entered as dummies against the first by name.
-    groups : array [n]
-        Speakers: standard errors are clustered by them.
-    names : (str, str)
-        Of the channels.
+    `first`, `second`, `whole` (DataFrame [n, k]). `labels` (array [n]): what each clip was meant to
+    say, entered as dummies against the first by name. `groups` (array [n]): speakers: standard
+    errors are clustered by them. `names`: of the channels. Returns columns model, wins (against
+    neither; second against first), term, estimate (log-odds for one standard deviation of clarity),
+    ci_low, ci_high, p, n_votes, n_recordings, status, reason. `model` is ``multinomial`` or
+    ``speaker intercepts``; the row ``spread of speakers`` is the standard deviation of these, in
+    log-odds.
 
-    Returns
-    -------
-    DataFrame
-        model, wins (against neither; second against first), term, estimate (log-odds for one
-        standard deviation of clarity), ci_low, ci_high, p, n_votes, n_recordings, status, reason.
-        `model` is ``multinomial`` or ``speaker intercepts``; the row ``spread of speakers`` is the
-        standard deviation of these, in log-odds.
-
-    Notes
-    -----
     ``statsmodels`` has no multinomial logit with random effects: `MNLogit` clusters by speaker, and
     beside it `BinomialBayesMixedGLM` (variational) gives each speaker an intercept, on the votes
     that follow one channel or the other.

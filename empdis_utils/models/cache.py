@@ -76,18 +76,8 @@ class TrunkCache:
 def cache_trunk(name, model, processor, items, **how):
     """Run the frozen trunk of one encoder over all clips.
 
-    Parameters
-    ----------
-    name : str
-        Key of `encoders.ENCODERS`.
-    model, processor
-        From `encoders.load`.
-    items, **how
-        As in `cache_trunks`.
-
-    Returns
-    -------
-    TrunkCache
+    `name`: key of `encoders.ENCODERS`. `model`, `processor`: from `encoders.load`. `items`,
+    `**how`: as in `cache_trunks`.
     """
     return cache_trunks({name: (model, processor)}, items, **how)[name]
 

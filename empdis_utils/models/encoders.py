@@ -23,16 +23,9 @@ from transformers import (
 )
 
 __all__ = [
-    "ENCODERS",
-    "Encoder",
-    "find",
-    "inputs",
-    "layers",
-    "layers_path",
-    "load",
-    "quiet",
+    "ENCODERS", "Encoder", "find", "inputs", "layers", "layers_path", "load", "quiet",
     "sentence_embeddings",
-]
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -159,10 +152,6 @@ def find(name, checkpoint=None, *, revision=None):
 
     Parameters, errors
         As in `load`.
-
-    Returns
-    -------
-    transformers.PreTrainedConfig
     """
     if name not in ENCODERS:
         raise ValueError(f"There is no encoder {name!r}; choose one of {', '.join(ENCODERS)}.")
@@ -173,10 +162,7 @@ def find(name, checkpoint=None, *, revision=None):
 def layers(encoder, model):
     """The transformer layers of a loaded model, as its own `torch.nn.ModuleList`.
 
-    Raises
-    ------
-    ValueError
-        None of the encoder's paths leads to a ModuleList.
+    Raises ValueError: none of the encoder's paths leads to a ModuleList.
     """
     return attrgetter(layers_path(encoder, model))(model)
 
@@ -199,22 +185,11 @@ def layers_path(encoder, model):
 def inputs(processor, modality, items, *, rescale_twice=False):
     """Turn clips into one batch of model inputs.
 
-    Parameters
-    ----------
-    processor
-        From `load`.
-    modality : str
-        "text", "audio" or "video".
-    items : sequence
-        Per clip: a str; float32 samples [n] at the processor's rate; uint8 frames [n, h, w, 3].
-    rescale_twice : bool
-        Divide pixels by 255 twice, which is what the release does: its loader hands frames in
-        [0, 1] to a processor that divides again.
-
-    Returns
-    -------
-    dict of str to torch.Tensor
-        Padded to the longest clip. Sound always has an attention mask, as in the release.
+    `processor`: from `load`. `modality`: "text", "audio" or "video". `items`: per clip: a str;
+    float32 samples [n] at the processor's rate; uint8 frames [n, h, w, 3]. `rescale_twice`: divide
+    pixels by 255 twice, which is what the release does: its loader hands frames in [0, 1] to a
+    processor that divides again. Returns dict of str to torch.Tensor: padded to the longest clip.
+    Sound always has an attention mask, as in the release.
     """
     if modality == "text":
         batch = processor(
@@ -245,19 +220,9 @@ def inputs(processor, modality, items, *, rescale_twice=False):
 def sentence_embeddings(checkpoint, texts, batch_size=64):
     """Frozen sentence embeddings, as the checkpoint's own pooling makes them.
 
-    Parameters
-    ----------
-    checkpoint : str or Path
-        As in `load`: hub id, folder, or ``package:NAME``. A sentence-transformers model.
-    texts : list of str
-        Empty texts are embedded as such.
+    `checkpoint`: as in `load`: hub id, folder, or ``package:NAME``. A sentence-transformers model.
+    `texts`: empty texts are embedded as such.
 
-    Returns
-    -------
-    float32 array [n, d]
-
-    Notes
-    -----
     `SentenceTransformer.encode` of the library sentence-transformers, on the CPU.
     """
     from sentence_transformers import SentenceTransformer  # slow to import

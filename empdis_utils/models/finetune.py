@@ -40,20 +40,9 @@ from empdis_utils.models.trunk import Tail
 from empdis_utils.places import hardware
 
 __all__ = [
-    "FineTuned",
-    "Fits",
-    "cache_trunk",
-    "chapter_studies",
-    "crossfit",
-    "finetune",
-    "held_out",
-    "inputs_of",
-    "lacking",
-    "peak_mib",
-    "processes",
-    "release",
-    "study",
-]
+    "FineTuned", "Fits", "cache_trunk", "chapter_studies", "crossfit", "finetune", "held_out",
+    "inputs_of", "lacking", "peak_mib", "processes", "release", "study",
+]  # fmt: skip
 
 SEEDS = (42, 43, 44, 45, 46)
 RELEASED_SEEDS = (42, 43, 44, 45)
@@ -463,35 +452,13 @@ def crossfit(
     Of the recordings in the other folds, a share `val_share` chooses the epoch and the rest train:
     the same inner split as `fusion.crossfit`.
 
-    Parameters
-    ----------
-    cache : TrunkCache
-        On disk, if `accelerate launch` is to share out the fits.
-    y : array_like of int
-        Labels [n].
-    clip_id : sequence of str
-        In the order of the cache.
-    folds : array_like of int
-        Fold of each clip, from `splits.crossfit_folds`.
-    groups : sequence
-        Recording of each clip.
-    seeds : sequence of int
-    val_share : float
-        Share of the recordings outside the fold (`splits.hold_out_recordings`), not of their clips.
-        0 leaves nothing out: all other folds train and the last epoch is kept.
-    n_jobs : int
-        Processes (joblib); -1 is all cores. Under `accelerate launch` each of its processes does
-        its share instead, and all of them return all fits.
-    progress : bool
-        Show a progress bar.
-    **how
-        Of `finetune`.
-
-    Returns
-    -------
-    Fits
-        The split of all predictions is "test". The embeddings of (seed, fold) are from the model
-        that did not see the fold.
+    `cache` is a `TrunkCache`, on disk if `accelerate launch` is to share out the fits: each of its
+    processes then does its share, and all of them return all fits. `clip_id`, labels `y`, `folds`
+    and `groups` (recordings) are in its order. `val_share`: of the recordings outside the fold, not
+    of their clips; 0 leaves nothing out, so that all other folds train and the last epoch is kept.
+    `n_jobs`: processes; -1 is all cores. `**how`: of `finetune`. Returns Fits: all predictions have
+    the split "test", and the embeddings of (seed, fold) are from the model that did not see the
+    fold.
     """
     y, folds, groups = np.asarray(y), np.asarray(folds), np.asarray(groups)
     spread = pd.Series(folds).groupby(groups).nunique()
@@ -510,17 +477,9 @@ def crossfit(
 def release(cache, y, clip_id, split, *, seeds=SEEDS, n_jobs=-1, progress=True, **how):
     """Train on one fixed split, as the release does.
 
-    Parameters
-    ----------
-    split : sequence of str
-        "train", "val" or "test" per clip. Validation chooses the epoch.
-    cache, y, clip_id, seeds, n_jobs, progress, **how
-        As in `crossfit`.
-
-    Returns
-    -------
-    Fits
-        Predictions of validation and test clips; the one fold is 0.
+    `split`: "train", "val" or "test" per clip. Validation chooses the epoch. `cache`, `y`,
+    `clip_id`, `seeds`, `n_jobs`, `progress`, `**how`: as in `crossfit`. Returns Fits: predictions
+    of validation and test clips; the one fold is 0.
     """
     split = np.asarray(split, dtype=str)
     rows = {part: np.flatnonzero(split == part) for part in ("train", "val", "test")}
@@ -531,24 +490,10 @@ def release(cache, y, clip_id, split, *, seeds=SEEDS, n_jobs=-1, progress=True, 
 def held_out(cache, y, held, *, seed=42, n_jobs=-1, progress=True, **how):
     """Predict the clips of each draw by a model that was trained on all the others.
 
-    Parameters
-    ----------
-    cache : TrunkCache
-    y : array_like of int
-        0 or 1 [n].
-    held : array_like of bool
-        [n_draws, n]: the clips that each draw holds out, of whatever recordings.
-    seed : int
-        The same for every draw.
-    n_jobs, progress
-        As in `crossfit`.
-    **how
-        Of `finetune`. There are no validation clips: the last epoch counts.
-
-    Returns
-    -------
-    float array [n_draws, n]
-        P(y = 1). NaN for clips that a draw does not hold out, or that cannot be read.
+    `y` (array_like of int): 0 or 1 [n]. `held` (array_like of bool): [n_draws, n]: the clips that
+    each draw holds out, of whatever recordings. `seed`: the same for every draw. `**how`: of
+    `finetune`. There are no validation clips: the last epoch counts. Returns float array [n_draws,
+    n]: P(y = 1). NaN for clips that a draw does not hold out, or that cannot be read.
     """
     held = np.atleast_2d(np.asarray(held, bool))
     fits = (delayed(finetune)(y, ~draw, None, seed=seed, **how) for draw in held)
@@ -636,16 +581,7 @@ def _check(train, val, labels, n_classes, keep):
 def inputs_of(data, manifest, modality):
     """What a modality's encoders read, per clip of the manifest; None where there is none.
 
-    Parameters
-    ----------
-    data : corpora.Corpus
-    manifest : pd.DataFrame
-        Its clips, or some of them.
-    modality : str
-
-    Returns
-    -------
-    list of str, media.Clips or None
+    `manifest`: its clips, or some of them.
     """
     if modality == "text":
         texts = manifest["transcript"].fillna("").tolist()
@@ -660,10 +596,8 @@ def inputs_of(data, manifest, modality):
 def lacking(data, manifest, checkpoints):
     """What an encoder of a study lacks: list of sentences, empty when it can run.
 
-    Parameters
-    ----------
-    data, manifest, checkpoints
-        As in `study`. Weights are not downloaded, only their description is looked for.
+    `data`, `manifest`, `checkpoints`: as in `study`. Weights are not downloaded, only their
+    description is looked for.
     """
     found = []
     for modality in dict.fromkeys(encoders.ENCODERS[name].modality for name in checkpoints):
@@ -819,15 +753,8 @@ def chapter_studies(chosen):
     The chapter and `accelerate launch` both take it from here, since a fit is found only under the
     settings that it was made with.
 
-    Parameters
-    ----------
-    chosen : mapping
-        The chapter's parameters by name; other names are passed over.
-
-    Returns
-    -------
-    list of dict
-        The encoders; then, where `dropout_encoder` asks for it, that one with `trunk_dropout`.
+    `chosen`: the chapter's parameters by name; other names are passed over. Returns list of dict:
+    the encoders; then, where `dropout_encoder` asks for it, that one with `trunk_dropout`.
     """
     seeds = tuple(range(chosen["seed"], chosen["seed"] + chosen["n_seeds"]))
     plain = dict(

@@ -167,15 +167,8 @@ class GatedAttentionFusion(nn.Module):
     def forward(self, inputs: Mapping[str, Tensor], present: Tensor | None = None) -> FusionOutput:
         """Run the network.
 
-        Parameters
-        ----------
-        inputs : dict of str to Tensor [n, d]
-        present : bool Tensor [n, m], optional
-            False zeroes a modality's gated vector, as modality dropout does in training.
-
-        Returns
-        -------
-        FusionOutput
+        `inputs` (dict of str to Tensor [n, d]). `present` (bool Tensor [n, m]): False zeroes a
+        modality's gated vector, as modality dropout does in training.
         """
         gated, gates = [], []
         for m in self.modalities:
@@ -688,24 +681,12 @@ def release(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Train on one fixed split, as the release does.
 
-    Parameters
-    ----------
-    split : sequence of {"train", "val", "test"} [n]
-        Validation chooses the epoch; `keep` says which rows come back (``conf.py`` of the release
-        pools both). Without validation clips, and with `keep` of "test" alone, the last epoch
-        is kept.
-    embeddings, y, clip_id, subsets, seeds, ablation, n_jobs, progress, **how
-        As in `crossfit`. The one fold is 0.
-
-    Returns
-    -------
-    predictions, gates : DataFrame
-        As `crossfit`.
-
-    Raises
-    ------
-    ValueError
-        As `fit`; duplicate clip ids; an unknown or empty part of the split.
+    `split` (sequence of {"train", "val", "test"} [n]): validation chooses the epoch; `keep` says
+    which rows come back (``conf.py`` of the release pools both). Without validation clips, and with
+    `keep` of "test" alone, the last epoch is kept. `embeddings`, `y`, `clip_id`, `subsets`,
+    `seeds`, `ablation`, `n_jobs`, `progress`, `**how`: as in `crossfit`. The one fold is 0. Returns
+    `predictions, gates` (DataFrame): As `crossfit`. Raises ValueError: as `fit`; duplicate clip
+    ids; an unknown or empty part of the split.
     """
     y, split = _check_labels(y), np.asarray(split, dtype=str)
     clip_id = _check_ids(clip_id, len(y))
@@ -726,23 +707,11 @@ def release(
 def study(embeddings, manifest, *, protocol="crossfit", n_folds=5, seed=42, **how):
     """All subsets of the modalities under one protocol, with validation rows and ablation.
 
-    Parameters
-    ----------
-    embeddings
-        As for `crossfit`, rows in the order of `manifest`.
-    manifest : DataFrame
-    protocol : {"crossfit", "release"}
-        `crossfit` over folds of whole recordings, or `release`. A release without validation clips
-        gives one training clip in ten.
-    n_folds, seed : int
-        Of the folds, and of the draw of validation clips.
-    **how
-        Of these functions.
-
-    Returns
-    -------
-    predictions, gates : DataFrame
-        As `crossfit`.
+    `embeddings`: as for `crossfit`, rows in the order of `manifest`. `protocol` ({"crossfit",
+    "release"}): `crossfit` over folds of whole recordings, or `release`. A release without
+    validation clips gives one training clip in ten. `n_folds`, `seed`: of the folds, and of the
+    draw of validation clips. `**how`: of these functions. Returns `predictions, gates` (DataFrame):
+    As `crossfit`.
     """
     how = {"keep": ("val", "test"), "ablation": True} | how
     y, clip_id = manifest["y"].to_numpy(), manifest["clip_id"].to_numpy()
@@ -851,15 +820,8 @@ def ablate(fitted: Fitted, embeddings: Embeddings) -> dict[str, Prediction]:
     Zeroing acts on the gated vector, as modality dropout does in training, so the network has met
     such inputs. The network is not retrained: this measures what *it* uses, not what the data hold.
 
-    Parameters
-    ----------
-    fitted : Fitted
-    embeddings : dict of str to float array [n, d]
-
-    Returns
-    -------
-    dict of str to Prediction
-        Keys are the modalities kept, ``none`` first and all modalities last.
+    `embeddings` (dict of str to float array [n, d]). Returns dict of str to Prediction: keys are
+    the modalities kept, ``none`` first and all modalities last.
     """
     kept = [(), *all_subsets(fitted.modalities)]
     return {inputs_name(k): predict(fitted, embeddings, keep=k) for k in kept}

@@ -89,14 +89,7 @@ class Tail(torch.nn.Module):
     def collate(self, clips):
         """Pad clips, as they lie in a `TrunkCache`, to one batch.
 
-        Parameters
-        ----------
-        clips : list of dict of str to torch.Tensor
-            Per clip what enters the tail: `hidden` [tokens, d], or the model's own inputs.
-
-        Returns
-        -------
-        dict of str to torch.Tensor
+        `clips`: per clip what enters the tail: `hidden` [tokens, d], or the model's own inputs.
         """
         if self.whole:
             return _pad(clips)

@@ -23,16 +23,9 @@ from empdis_utils.people import simulated as simulated_annotators
 from empdis_utils.places import ROOT
 
 __all__ = [
-    "NotTestable",
-    "VERDICTS",
-    "above_placebo",
-    "edition",
-    "evaluate",
-    "fingerprint",
-    "paper_value",
-    "read",
-    "verdict",
-]
+    "NotTestable", "VERDICTS", "above_placebo", "edition", "evaluate", "fingerprint", "paper_value",
+    "read", "verdict",
+]  # fmt: skip
 
 CLAIMS = ROOT / "book" / "claims.yml"
 EXPECTS = ("above", "below", "not above")
@@ -81,11 +74,8 @@ def _load(path):
 def read(path=CLAIMS):
     """The claims as a list of dicts; an entry with `each` becomes one claim per printed row.
 
-    Raises
-    ------
-    ValueError
-        Lists every claim with a repeated id, a missing or unknown key, or an unknown rule. Rules
-        that differ from the frozen ones, of which `fingerprint` in the file is the hash.
+    Raises ValueError: lists every claim with a repeated id, a missing or unknown key, or an unknown
+    rule. Rules that differ from the frozen ones, of which `fingerprint` in the file is the hash.
     """
     file = _load(path)
     claims = [claim for entry in file["claims"] for claim in _expanded(entry)]
@@ -154,22 +144,12 @@ def _expanded(entry):
 def verdict(expects, reference, low, high, margin=0.0):
     """What an interval says about a claim.
 
-    Parameters
-    ----------
-    expects : {"above", "below", "not above"}
-    reference : float
-        The value that the claim compares with.
-    low, high : float
-        95 % interval. NaN where there were too few clips for one.
-    margin : float
-        For "not above": how far above `reference` still counts as equal.
-
-    Returns
-    -------
-    str
-        ``supported`` when the whole interval lies on the claim's side, ``contradicted`` when it
-        lies on the other, else ``too little data``. An interval that touches the reference decides
-        nothing, but supports "not above".
+    `expects` ({"above", "below", "not above"}). `reference`: the value that the claim compares
+    with. `low`, `high`: 95 % interval. NaN where there were too few clips for one. `margin`: for
+    "not above": how far above `reference` still counts as equal. Returns str: ``supported`` when
+    the whole interval lies on the claim's side, ``contradicted`` when it lies on the other, else
+    ``too little data``. An interval that touches the reference decides nothing, but supports "not
+    above".
     """
     if not (np.isfinite(low) and np.isfinite(high)):
         return "too little data"
@@ -184,21 +164,11 @@ def verdict(expects, reference, low, high, margin=0.0):
 def above_placebo(said, expects, reference, placebo, excess):
     """A verdict after its placebo was seen.
 
-    Parameters
-    ----------
-    said : str
-        `verdict` of the value itself.
-    expects, reference
-        As for `verdict`.
-    placebo, excess : (low, high)
-        95 % intervals of the placebo's value, and of the value minus the placebo's.
-
-    Returns
-    -------
-    str
-        Only a ``supported`` can change. It stands when the excess lies on the claim's side. It is
-        ``not diagnostic`` when the excess does not and the placebo by itself would be supported,
-        or when the excess lies on the other side. Otherwise ``too little data``.
+    `said`: `verdict` of the value itself. `expects`, `reference`: as for `verdict`. `placebo`,
+    `excess`: 95 % intervals of the placebo's value, and of the value minus the placebo's. Returns
+    str: only a ``supported`` can change. It stands when the excess lies on the claim's side. It is
+    ``not diagnostic`` when the excess does not and the placebo by itself would be supported, or
+    when the excess lies on the other side. Otherwise ``too little data``.
     """
     if said != "supported":
         return said

@@ -2,6 +2,8 @@
 
 Each function returns one row per comparison: comparison, estimate, ci_low, ci_high, n,
 n_recordings, status, reason. The chapters save these tables; the ledger reads them.
+
+`groups` is the recording of each clip, by clip_id or row by row; intervals draw whole recordings.
 """
 
 from __future__ import annotations
@@ -15,15 +17,9 @@ from empdis_utils.measures.alignment import MIN_N, align
 from empdis_utils.measures.disagreement import KEY, across_seeds, models_of
 
 __all__ = [
-    "above_recording",
-    "disagreement_gaps",
-    "fusion_gain",
-    "gate_spread",
-    "kappa_contrasts",
-    "misled",
-    "quadrant_changes",
-    "vote_changes",
-]
+    "above_recording", "disagreement_gaps", "fusion_gain", "gate_spread", "kappa_contrasts",
+    "misled", "quadrant_changes", "vote_changes",
+]  # fmt: skip
 
 
 def _table(names, columns, statistic, groups, n_boot, seed) -> pd.DataFrame:
@@ -35,20 +31,10 @@ def _table(names, columns, statistic, groups, n_boot, seed) -> pd.DataFrame:
 def disagreement_gaps(predictions, *, groups, n_boot=2000, seed=42, **who) -> pd.DataFrame:
     """Differences between the disagreement rates of pairs of models (paper, Table 2).
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        Of text, audio, video and their fusion; other models of `who` are left aside.
-    groups : Series
-        clip_id -> recording.
-    **who
-        fusion, unimodal_source, fusion_source as for `disagreement.quadrants`.
-
-    Returns
-    -------
-    DataFrame
-        Rows such as "text-audio minus audio-video". Rates are means over pairs of different seeds.
-        No rows where one of the three modalities is missing.
+    `predictions`: of text, audio, video and their fusion; other models of `who` are left aside.
+    `**who`: fusion, unimodal_source, fusion_source as for `disagreement.quadrants`. Returns a
+    table: rows such as "text-audio minus audio-video". Rates are means over pairs of different
+    seeds. No rows where one of the three modalities is missing.
     """
     models, single, joint = models_of(predictions, **who)
     if not {"text", "audio", "video"} <= set(single):
@@ -72,21 +58,11 @@ def disagreement_gaps(predictions, *, groups, n_boot=2000, seed=42, **who) -> pd
 def misled(predictions, *, groups, n_boot=2000, seed=42, **who) -> pd.DataFrame:
     """Does a dominant modality that stands alone and is wrong take fusion with it?
 
-    Parameters
-    ----------
-    predictions, groups, **who
-        As for `disagreement_gaps`.
+    `predictions`, `groups`, `**who`: as for `disagreement_gaps`. Returns a table: error of fusion
+    on clips where one modality alone is wrong *and* surer than all others, minus its error where it
+    alone is wrong and not the surest. One row per modality, and "any"; no row with a single
+    modality. Fewer than five clips (mean over trainings) in one of the two: status "too_few".
 
-    Returns
-    -------
-    DataFrame
-        Error of fusion on clips where one modality alone is wrong *and* surer than all others,
-        minus its error where it alone is wrong and not the surest. One row per modality, and
-        "any"; no row with a single modality. Fewer than five clips (mean over trainings) in one of
-        the two: status "too_few".
-
-    Notes
-    -----
     Single modalities are those of each seed; fusion is that of the other seeds, so that no draw of
     folds or weights is shared. Any average of probabilities follows the surest voice, too: the row
     says that fusion is misled, not that attention misleads it.
@@ -106,10 +82,6 @@ def misled(predictions, *, groups, n_boot=2000, seed=42, **who) -> pd.DataFrame:
     kept = [[j for j in range(n_seeds) if j != i] or [i] for i in range(n_seeds)]
     error = np.stack([fused[k].mean(axis=0) for k in kept])  # [s, n]
     recordings = align(groups, models.clips, "groups")
-
-    def gap(sums):
-        return sums[..., 0] / sums[..., 1] - sums[..., 2] / sums[..., 3]
-
     rows = []
     for name, chosen in [*((m, [k]) for k, m in enumerate(names)), ("any", range(len(names)))]:
         led, not_led = ((alone & side)[list(chosen)].sum(axis=0) for side in (dominant, ~dominant))
@@ -119,7 +91,11 @@ def misled(predictions, *, groups, n_boot=2000, seed=42, **who) -> pd.DataFrame:
             few = f"too few (n={counts[0]:.1f} and {counts[1]:.1f})"
             rows.append({"comparison": name, "n": len(columns), "status": "too_few", "reason": few})
             continue
-        rows.append(_table([name], columns, gap, recordings, n_boot, seed).iloc[0].to_dict())
+        rows.append(
+            _table([name], columns, inference.gap_of_means, recordings, n_boot, seed)
+            .iloc[0]
+            .to_dict()
+        )
     columns = ["comparison", "estimate", "ci_low", "ci_high", "n", "n_recordings"]
     return pd.DataFrame(rows, columns=[*columns, "status", "reason"])
 
@@ -127,17 +103,8 @@ def misled(predictions, *, groups, n_boot=2000, seed=42, **who) -> pd.DataFrame:
 def fusion_gain(predictions, validation, *, groups, n_boot=2000, seed=42) -> pd.DataFrame:
     """Accuracy of full fusion minus that of the single modality that validation clips prefer.
 
-    Parameters
-    ----------
-    predictions, validation : DataFrame
-        The tables of chapter 03; only rows whose source is "fusion" count.
-    groups : Series
-        clip_id -> recording.
-
-    Returns
-    -------
-    DataFrame
-        One row, "fusion minus <modality>"; no row without fusion of three modalities.
+    `predictions`, `validation`: the tables of chapter 03; only rows whose source is "fusion" count.
+    Returns a table: one row, "fusion minus <modality>"; no row without fusion of three modalities.
     """
     rows = predictions[predictions["source"] == "fusion"]
     full = max(rows["inputs"].unique(), key=lambda name: name.count("+"), default="")
@@ -156,21 +123,12 @@ def fusion_gain(predictions, validation, *, groups, n_boot=2000, seed=42) -> pd.
 def gate_spread(gates, *, groups, n_boot=2000, seed=42) -> pd.DataFrame:
     """How far gates differ between modalities, and from clip to clip (paper, Table 9).
 
-    Parameters
-    ----------
-    gates : DataFrame
-        The table of chapter 03. Clips without one of the modalities are left out.
-    groups : Series
-        clip_id -> recording.
-
-    Returns
-    -------
-    DataFrame
-        "range of means": largest minus smallest mean gate. "audio minus text", "video minus text":
-        differences of mean gates. "spread of <modality>": standard deviation over clips that
-        trainings share, the root of the mean covariance of two trainings' gates (0 where that is
-        negative), so that noise of training does not count. No rows with fewer than three
-        modalities, no spread with one seed.
+    `gates`: the table of chapter 03. Clips without one of the modalities are left out. Returns
+    columns "range of means": largest minus smallest mean gate. "audio minus text", "video minus
+    text": differences of mean gates. "spread of <modality>": standard deviation over clips that
+    trainings share, the root of the mean covariance of two trainings' gates (0 where that is
+    negative), so that noise of training does not count. No rows with fewer than three modalities,
+    no spread with one seed.
     """
     wide = gates.pivot(index="clip_id", columns=["modality", "seed"], values="gate").dropna()
     names = list(dict.fromkeys(wide.columns.get_level_values("modality")))
@@ -207,18 +165,9 @@ def gate_spread(gates, *, groups, n_boot=2000, seed=42) -> pd.DataFrame:
 def gate_summary(gates, *, groups, n_boot=2000, seed=42) -> pd.DataFrame:
     """Mean and spread of gates and attention of each modality (paper, Table 9).
 
-    Parameters
-    ----------
-    gates : DataFrame
-        The table of chapter 03.
-    groups : Series
-        clip_id -> recording.
-
-    Returns
-    -------
-    DataFrame
-        modality, gate_mean, gate_sd, attention_mean, attention_sd (over clips and seeds), n, and
-        the interval of each mean: gate_low, gate_high, attention_low, attention_high.
+    `gates`: the table of chapter 03. Returns columns modality, gate_mean, gate_sd, attention_mean,
+    attention_sd (over clips and seeds), n, and the interval of each mean: gate_low, gate_high,
+    attention_low, attention_high.
     """
     by = gates.groupby("modality")
     found = by[["gate", "attention"]].agg(["mean", "std"])
@@ -239,19 +188,10 @@ def about_models(
 ) -> pd.DataFrame:
     """All comparisons of models below each other, with a column `about`.
 
-    Parameters
-    ----------
-    compared, groups, **who
-        As for `disagreement_gaps`.
-    gates : DataFrame, optional
-        Of chapter 03; None gives no rows about gates and about the gain of fusion.
-    trained : (DataFrame, DataFrame)
-        Predictions and validation predictions of chapter 03.
-
-    Returns
-    -------
-    DataFrame
-        about ("disagreement", "misled", "gates", "gain") and the columns of each.
+    `compared`, `groups`, `**who`: as for `disagreement_gaps`. `gates`: of chapter 03; None gives no
+    rows about gates and about the gain of fusion. `trained`: predictions and validation predictions
+    of chapter 03. Returns columns about ("disagreement", "misled", "gates", "gain") and the columns
+    of each.
     """
     how = dict(groups=groups, n_boot=n_boot, seed=seed)
     found = {
@@ -274,21 +214,11 @@ PARTS = {"red+green": ("red", "green"), "blue+yellow": ("blue", "yellow")}
 def kappa_contrasts(cells, *, groups, subsets=None, n_boot=2000, seed=42) -> pd.DataFrame:
     """Cohen's kappa of two annotators: disagreement quadrants against agreement quadrants.
 
-    Parameters
-    ----------
-    cells : DataFrame
-        Annotations with `quadrant`: annotator, clip_id, modality, round, judgment, quadrant.
-    groups : Series
-        clip_id -> recording.
-    subsets : dict, optional
-        Name -> clip ids, as for `agreement.agreement_table`.
-
-    Returns
-    -------
-    DataFrame
-        With `subset`. "red+green: change", "blue+yellow: change" (round 2 minus round 1), "change:
-        red+green minus blue+yellow", "round 2: red+green minus blue+yellow". Empty unless there are
-        two annotators and two answers.
+    `cells`: annotations with `quadrant`: annotator, clip_id, modality, round, judgment, quadrant.
+    `subsets`: name -> clip ids, as for `agreement.agreement_table`. Returns a table: with `subset`.
+    "red+green: change", "blue+yellow: change" (round 2 minus round 1), "change: red+green minus
+    blue+yellow", "round 2: red+green minus blue+yellow". Empty unless there are two annotators and
+    two answers.
     """
     raters, answers = (sorted(cells[c].unique()) for c in ("annotator", "judgment"))
     if len(raters) != 2 or len(answers) != 2:
@@ -335,25 +265,13 @@ def vote_changes(
 ) -> pd.DataFrame:  # fmt: skip
     """Change of agreement between two readings of the same clips, in parts of the clips.
 
-    Parameters
-    ----------
-    first, second : DataFrame [n_clips, k]
-        Votes per category, row by row the same clips.
-    parts : dict of str to array [n_clips] of bool
-    groups : array [n_clips]
-        Recording of each clip. One draw of recordings serves all parts.
-    contrasts : dict, optional
-        Name -> (part, part): the change in the first minus the change in the second.
-    statistic : str
-        As for `agreement.interval`, of votes.
-    level : float
-        Of each interval. For limits that hold for all m parts at once: 1 - 0.05 / m.
-
-    Returns
-    -------
-    DataFrame
-        part, estimate (second minus first), ci_low, ci_high, n (clips of the part that two people
-        judged both times), n_recordings, status, reason.
+    `first`, `second` (DataFrame [n_clips, k]): votes per category, row by row the same clips.
+    `parts` (dict of str to array [n_clips] of bool). `groups` (array [n_clips]): recording of each
+    clip. One draw of recordings serves all parts. `contrasts`: name -> (part, part): the change in
+    the first minus the change in the second. `statistic`: as for `agreement.interval`, of votes.
+    `level`: of each interval. For limits that hold for all m parts at once: 1 - 0.05 / m. Returns
+    columns part, estimate (second minus first), ci_low, ci_high, n (clips of the part that two
+    people judged both times), n_recordings, status, reason.
     """
     moments, function, _ = agreement.moments_of(pd.DataFrame(first), statistic)
     other, _, _ = agreement.moments_of(pd.DataFrame(second), statistic)
@@ -383,12 +301,8 @@ def vote_changes(
 def quadrant_changes(first, second, quadrant, **how) -> pd.DataFrame:
     """`vote_changes` in each quadrant, in red+green and blue+yellow, and the gap of the two.
 
-    Parameters
-    ----------
-    first, second, **how
-        As for `vote_changes`.
-    quadrant : array [n_clips]
-        Drawn by votes that are in neither.
+    `first`, `second`, `**how`: as for `vote_changes`. `quadrant` (array [n_clips]): drawn by votes
+    that are in neither.
     """
     quadrant = np.asarray(quadrant)
     parts = {name: (name,) for name in ("red", "green", "blue", "yellow")} | PARTS
@@ -403,10 +317,8 @@ def quadrant_changes(first, second, quadrant, **how) -> pd.DataFrame:
 def recording_alone(manifest) -> pd.DataFrame:
     """Accuracy of the recording-only baseline on the released test split.
 
-    Returns
-    -------
-    DataFrame
-        One row: model, accuracy, ci_low, ci_high, n, right; without a test split NaN and n = 0.
+    Returns a table: one row: model, accuracy, ci_low, ci_high, n, right; without a test split NaN
+    and n = 0.
     """
     right, ends = np.array([]), (np.nan,) * 3
     if (manifest["split"] == "test").any():
@@ -421,18 +333,9 @@ def recording_alone(manifest) -> pd.DataFrame:
 def beside_paper(accuracy, manifest, paper=None) -> pd.DataFrame:
     """Accuracies of encoders with the majority class and the paper's Table 1 beside them.
 
-    Parameters
-    ----------
-    accuracy : DataFrame
-        protocol, encoder, modality, accuracy, ….
-    manifest : DataFrame
-    paper : DataFrame, optional
-        `printed.table("table_01")`.
-
-    Returns
-    -------
-    DataFrame
-        `accuracy`, "majority class" of what each protocol evaluates, and "paper …" columns.
+    `accuracy`: protocol, encoder, modality, accuracy, …. `paper`: `printed.table("table_01")`.
+    Returns columns `accuracy`, "majority class" of what each protocol evaluates, and "paper …"
+    columns.
     """
     test = manifest.loc[manifest["split"] == "test", "y"]
     largest = {
@@ -450,11 +353,8 @@ def beside_paper(accuracy, manifest, paper=None) -> pd.DataFrame:
 def rows_to_draw(accuracy, paper=None) -> pd.DataFrame:
     """The table of `beside_paper` as rows of `plots.intervals`.
 
-    Returns
-    -------
-    DataFrame
-        label, modality, accuracy, ci_low, ci_high, mark, hollow: first ours, then the majority
-        class of each protocol, then the paper's models with one standard deviation over runs.
+    Returns columns label, modality, accuracy, ci_low, ci_high, mark, hollow: first ours, then the
+    majority class of each protocol, then the paper's models with one standard deviation over runs.
     """
     label = accuracy["protocol"] + ": " + accuracy["encoder"] + " (" + accuracy["modality"] + ")"
     mark = np.where(accuracy["protocol"] == "release", "o", "D")
@@ -475,20 +375,10 @@ def rows_to_draw(accuracy, paper=None) -> pd.DataFrame:
 def above_recording(manifest, predictions, *, groups, n_boot=2000, seed=42) -> pd.DataFrame:
     """Accuracy of each fine-tuned encoder minus the recording-only baseline, on the released test.
 
-    Parameters
-    ----------
-    manifest : DataFrame
-        With the released train and test split.
-    predictions : DataFrame
-        `predictions_finetuned`, made on the released split (folds -1 and 0).
-    groups : Series
-        clip_id -> recording.
-
-    Returns
-    -------
-    DataFrame
-        encoder, difference, ci_low, ci_high, n, n_recordings, status, reason. No rows without a
-        released split, or where folds held out recordings instead. Accuracy is the mean over seeds.
+    `manifest`: with the released train and test split. `predictions`: `predictions_finetuned`, made
+    on the released split (folds -1 and 0). Returns columns encoder, difference, ci_low, ci_high, n,
+    n_recordings, status, reason. No rows without a released split, or where folds held out
+    recordings instead. Accuracy is the mean over seeds.
     """
     test = manifest.loc[manifest["split"] == "test", "clip_id"]
     rows = predictions[predictions["clip_id"].isin(test) & predictions["fold"].isin([-1, 0])]

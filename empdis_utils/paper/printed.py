@@ -15,25 +15,10 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from empdis_utils.places import ROOT
 
 __all__ = [
-    "circles",
-    "common_df",
-    "confidence_of",
-    "delta_kappa_z",
-    "fitting_counts",
-    "implied_df",
-    "kappa_changes",
-    "kappa_contrast",
-    "kappa_joint",
-    "kappa_se",
-    "largest_p",
-    "largest_sd",
-    "mcnemar_p",
-    "model_pairs",
-    "rounding",
-    "separable_below",
-    "table",
-    "transitive",
-]
+    "circles", "common_df", "confidence_of", "delta_kappa_z", "fitting_counts", "implied_df",
+    "kappa_changes", "kappa_contrast", "kappa_joint", "kappa_se", "largest_p", "largest_sd",
+    "mcnemar_p", "model_pairs", "rounding", "separable_below", "table", "transitive",
+]  # fmt: skip
 
 PAPER = ROOT / "book" / "paper"
 
@@ -41,10 +26,7 @@ PAPER = ROOT / "book" / "paper"
 def table(name):
     """A published table (``table_10``, ``text``) as printed: DataFrame of str.
 
-    Raises
-    ------
-    FileNotFoundError
-        With the names of the tables there are.
+    Raises FileNotFoundError: with the names of the tables there are.
     """
     path = PAPER / f"{name}.csv"
     if not path.exists():
@@ -111,21 +93,10 @@ def _df(t, p, largest=1e7):
 def implied_df(t, p):
     """Degrees of freedom that a printed t and its two-sided p imply.
 
-    Parameters
-    ----------
-    t, p : str
-        As printed. Both are known only up to rounding, so the answer is an interval.
-
-    Returns
-    -------
-    dict
-        df (of the printed values), df_low, df_high (over all values that print the same;
-        infinite when a normal distribution fits).
-
-    Raises
-    ------
-    ValueError
-        No degrees of freedom give this p: t and p do not belong together.
+    `t`, `p`: as printed. Both are known only up to rounding, so the answer is an interval. Returns
+    dict: df (of the printed values), df_low, df_high (over all values that print the same; infinite
+    when a normal distribution fits). Raises ValueError: no degrees of freedom give this p: t and p
+    do not belong together.
     """
     t_low, t_high = sorted(abs(limit) for limit in rounding(t))
     p_low, p_high = rounding(p)
@@ -142,17 +113,10 @@ def implied_df(t, p):
 def common_df(intervals):
     """Is one number of degrees of freedom compatible with all rows?
 
-    Parameters
-    ----------
-    intervals : DataFrame
-        df_low, df_high.
-
-    Returns
-    -------
-    dict
-        low, high (the intersection), same (bool: it is not empty), n_at_least (the smallest
-        n_1 + n_2 that the largest `df_low` allows) and smaller_group_at_most (the largest possible
-        smaller group: Welch's df is at least the smaller n - 1).
+    `intervals`: df_low, df_high. Returns dict: low, high (the intersection), same (bool: it is not
+    empty), n_at_least (the smallest n_1 + n_2 that the largest `df_low` allows) and
+    smaller_group_at_most (the largest possible smaller group: Welch's df is at least the smaller n
+    - 1).
     """
     low, high = intervals["df_low"].max(), intervals["df_high"].min()
     return {
@@ -167,21 +131,9 @@ def common_df(intervals):
 def mcnemar_p(difference, discordant):
     """Exact two-sided McNemar p when one model is right on `difference` clips more than another.
 
-    Parameters
-    ----------
-    difference : int
-        b - c, clips that only the better one gets right minus clips that only the other does.
-    discordant : int
-        b + c. Rounded up to the parity of `difference`, since b and c are whole.
-
-    Returns
-    -------
-    float
-
-    Raises
-    ------
-    ValueError
-        More difference than discordant clips.
+    `difference`: b - c, clips that only the better one gets right minus clips that only the other
+    does. `discordant`: b + c. Rounded up to the parity of `difference`, since b and c are whole.
+    Raises ValueError: more difference than discordant clips.
     """
     difference, discordant = abs(int(difference)), int(discordant)
     if discordant < difference:
@@ -195,10 +147,7 @@ def mcnemar_p(difference, discordant):
 def separable_below(difference, n, alpha=0.05):
     """Most discordant clips at which `difference` clips are still significant (McNemar, exact).
 
-    Returns
-    -------
-    int
-        0 when no number of discordant clips makes the difference significant; at most `n`.
+    Returns int: 0 when no number of discordant clips makes the difference significant; at most `n`.
     """
     difference = abs(int(difference))
     fine = [d for d in range(max(difference, 1), n + 1, 2) if mcnemar_p(difference, d) <= alpha]
@@ -208,10 +157,7 @@ def separable_below(difference, n, alpha=0.05):
 def kappa_joint(kappa, share_1, share_2):
     """Joint shares [2, 2] of two raters' answers with this kappa and these shares of answer 1.
 
-    Raises
-    ------
-    ValueError
-        No two raters with these shares have this kappa.
+    Raises ValueError: no two raters with these shares have this kappa.
     """
     expected = share_1 * share_2 + (1 - share_1) * (1 - share_2)
     agree = kappa * (1 - expected) + expected
@@ -234,20 +180,9 @@ def kappa_se(kappa, n, share_1=0.5, share_2=0.5):
 def delta_kappa_z(kappa_1, kappa_2, n, share=0.5, correlation=0.0):
     """Change of kappa between two rounds over its standard error.
 
-    Parameters
-    ----------
-    kappa_1, kappa_2 : float
-        Same raters, same `n` clips.
-    share : float
-        Share of one answer, taken as equal for raters and rounds.
-    correlation : float
-        Of the two estimates; the rounds share clips and raters, so it is unknown and rather
-        above 0.
-
-    Returns
-    -------
-    dict
-        delta, se, z, p (normal, two-sided).
+    `kappa_1`, `kappa_2`: same raters, same `n` clips. `share`: share of one answer, taken as equal
+    for raters and rounds. `correlation`: of the two estimates; the rounds share clips and raters,
+    so it is unknown and rather above 0. Returns dict: delta, se, z, p (normal, two-sided).
     """
     a, b = kappa_se(kappa_1, n, share, share), kappa_se(kappa_2, n, share, share)
     delta, se = kappa_2 - kappa_1, np.sqrt(a**2 + b**2 - 2 * correlation * a * b)
@@ -274,15 +209,8 @@ def largest_sd(mean, low, high):
 def transitive(higher):
     """Do the printed orders of three or more groups fit together?
 
-    Parameters
-    ----------
-    higher : dict
-        ``{("red", "blue"): "red", …}``: the group with the higher mean of each pair.
-
-    Returns
-    -------
-    bool
-        False when the orders form a circle.
+    `higher`: ``{("red", "blue"): "red", …}``: the group with the higher mean of each pair. Returns
+    bool: False when the orders form a circle.
     """
     groups = {group for pair in higher for group in pair}
     above = {(top, next(g for g in pair if g != top)) for pair, top in higher.items()}
@@ -297,21 +225,10 @@ def transitive(higher):
 def model_pairs(models, n, usual):
     """Which models of Table 1 can be told apart on `n` clips?
 
-    Parameters
-    ----------
-    models : DataFrame
-        model, accuracy, as printed.
-    n : int
-        Clips.
-    usual : Series
-        Rates at which two models differ in practice (Table 2).
-
-    Returns
-    -------
-    DataFrame
-        better, worse, difference, clips, ``at most differing`` (the largest share of clips on which
-        they may differ for McNemar's test to find the difference), ``told apart`` (yes at any usual
-        rate, no at none, or depends). Largest difference first.
+    `models`: model, accuracy, as printed. `n`: clips. `usual`: rates at which two models differ in
+    practice (Table 2). Returns columns better, worse, difference, clips, ``at most differing`` (the
+    largest share of clips on which they may differ for McNemar's test to find the difference),
+    ``told apart`` (yes at any usual rate, no at none, or depends). Largest difference first.
     """
     rows = []
     for pair in combinations(models.itertuples(), 2):
@@ -328,17 +245,8 @@ def model_pairs(models, n, usual):
 def kappa_changes(sizes, shares, correlations):
     """Every printed change of kappa over its error, for a range of what is not printed.
 
-    Parameters
-    ----------
-    sizes : dict of str to int
-        Table -> clips of each of its rows.
-    shares, correlations : sequence of float
-        As for `delta_kappa_z`.
-
-    Returns
-    -------
-    DataFrame
-        table, quadrant, n, share, correlation, kappa_1, kappa_2, delta, se, z, p.
+    `sizes`: table -> clips of each of its rows. `shares`, `correlations`: as for `delta_kappa_z`.
+    Returns columns table, quadrant, n, share, correlation, kappa_1, kappa_2, delta, se, z, p.
     """
     rows = [
         {"table": name, "quadrant": row.quadrant, "n": n, "share": share, "correlation": r}
@@ -354,10 +262,7 @@ def kappa_changes(sizes, shares, correlations):
 def kappa_contrast(changes):
     """Changes in blue and yellow minus those in red and green, from `kappa_changes`.
 
-    Returns
-    -------
-    DataFrame
-        table, share, correlation, delta, se, z, p.
+    Returns columns table, share, correlation, delta, se, z, p.
     """
     rows = []
     by = ["table", "share", "correlation"]
@@ -380,20 +285,9 @@ def confidence_of(entropy):
 def largest_p(quadrants, sizes, rates, parts=(0.25, 0.5, 0.75)):
     """Largest p of Welch's test between red+green and blue+yellow that Table 5 allows.
 
-    Parameters
-    ----------
-    quadrants : DataFrame
-        entropy_mean and entropy_sd of each quadrant (index).
-    sizes : sequence of int
-        Numbers of clips to try.
-    rates : sequence of float
-        Shares of red and green clips to try.
-    parts : sequence of float
-        Shares of the first quadrant in each pair to try.
-
-    Returns
-    -------
-    float
+    `quadrants`: entropy_mean and entropy_sd of each quadrant (index). `sizes`: numbers of clips to
+    try. `rates`: shares of red and green clips to try. `parts`: shares of the first quadrant in
+    each pair to try.
     """
 
     def pooled(names, part, n):
@@ -414,10 +308,7 @@ def largest_p(quadrants, sizes, rates, parts=(0.25, 0.5, 0.75)):
 def circles(orders):
     """Features of Tables 10 and 11 whose printed orders are not `transitive`: list of str.
 
-    Parameters
-    ----------
-    orders : DataFrame
-        feature, contrast (``red-blue``), higher.
+    `orders`: feature, contrast (``red-blue``), higher.
     """
     return [
         name

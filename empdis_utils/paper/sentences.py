@@ -28,16 +28,9 @@ def _sentence(claim, where, expects, row, value="estimate", placebo=False):
 def annotator_sentences(delta) -> pd.DataFrame:
     """The paper's sentences on agreement in each quadrant, held against two annotators.
 
-    Parameters
-    ----------
-    delta : DataFrame
-        From `agreement.delta_between_rounds`; rows of the subset ``all``.
-
-    Returns
-    -------
-    DataFrame
-        claim, where (in the paper), here, ci_low, ci_high, excess, excess_low, excess_high,
-        verdict, as in the ledger.
+    `delta`: from `agreement.delta_between_rounds`; rows of the subset ``all``. Returns columns
+    claim, where (in the paper), here, ci_low, ci_high, excess, excess_low, excess_high, verdict, as
+    in the ledger.
     """
     return pd.DataFrame(
         _sentence(f"in {q}, agreement {VERB[SAID[q]]}", "Table 6", SAID[q], row, "delta")
@@ -48,22 +41,10 @@ def annotator_sentences(delta) -> pd.DataFrame:
 def vote_sentences(delta, least, changes, gaps) -> pd.DataFrame:
     """The paper's sentences about people, held against the votes of a crowd.
 
-    Parameters
-    ----------
-    delta : DataFrame
-        answers, from, estimate, ci_low, ci_high: change of agreement from one signal to all.
-    least : mapping
-        emotion, from, n_cells, estimate, ci_low, ci_high: the smallest change, with limits that
-        hold for all cells at once.
-    changes : DataFrame
-        From `comparisons.quadrant_changes`, with `from`.
-    gaps : DataFrame
-        From `placebo.gaps`.
-
-    Returns
-    -------
-    DataFrame
-        As `annotator_sentences`.
+    `delta`: answers, from, estimate, ci_low, ci_high: change of agreement from one signal to all.
+    `least`: emotion, from, n_cells, estimate, ci_low, ci_high: the smallest change, with limits
+    that hold for all cells at once. `changes`: from `comparisons.quadrant_changes`, with `from`.
+    `gaps`: from `placebo.gaps`. Returns a table: as `annotator_sentences`.
     """
     rows = [
         _sentence(

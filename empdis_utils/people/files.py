@@ -22,39 +22,22 @@ OPTIONAL = ("seconds",)  # time per answer
 def read_annotations(paths, clips=None, judgments=JUDGMENTS):
     """Read the annotators' CSV files, and list everything that is wrong with them.
 
-    Parameters
-    ----------
-    paths : path or sequence of paths
-        One file per annotator, columns of the table `annotations`, and `seconds` if it is there.
-    clips : collection of str, or DataFrame, optional
-        The clips that were to be judged; a DataFrame with clip_id and modality (the sample) also
-        checks their pairing.
-    judgments : sequence of str
-        The answers allowed.
+    `paths`: one file per annotator, columns of the table `annotations`, and `seconds` if it is
+    there. `clips`: the clips that were to be judged; a DataFrame with clip_id and modality (the
+    sample) also checks their pairing. `judgments`: the answers allowed. Returns `annotations`: the
+    table `annotations`: the rows that can be used, repaired where that is safe. With `seconds`
+    (float, NaN where unknown) if a file has them; `problems`: file (name only), line (1 is the
+    header), annotator, clip_id, problem, used (whether the row is in `annotations`). Every line
+    that is left out or changed is here, with its reason. Raises FileNotFoundError: a path that does
+    not exist.
 
-    Returns
-    -------
-    annotations : DataFrame
-        The table `annotations`: the rows that can be used, repaired where that is safe. With
-        `seconds` (float, NaN where unknown) if a file has them.
-    problems : DataFrame
-        file (name only), line (1 is the header), annotator, clip_id, problem, used (whether the row
-        is in `annotations`). Every line that is left out or changed is here, with its reason.
-
-    Raises
-    ------
-    FileNotFoundError
-        A path that does not exist.
-
-    Notes
-    -----
     Repaired and listed: a byte order mark, UTF-16 or Windows-1252 text, ``;`` or tab for comma,
     blanks and invisible characters around a value, capitals in an answer, ``1.0`` for 1. Listed and
     left out: lines with too few or too many fields, an unknown clip, modality, round or judgment,
     an empty name, a name that looks like another and is spelled otherwise, and all but the first of
-    double judgments (the first was given before the second was seen). Listed and kept: a
-    missing round, a second round before the first, a time that is not ISO 8601, seconds that are
-    no number, two names in a file.
+    double judgments (the first was given before the second was seen). Listed and kept: a missing
+    round, a second round before the first, a time that is not ISO 8601, seconds that are no number,
+    two names in a file.
     """
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
     rows, problems = [], []
@@ -82,27 +65,10 @@ def read_annotations(paths, clips=None, judgments=JUDGMENTS):
 def read_study(folder, drawn, labels=JUDGMENTS):
     """What people have judged so far, and of which sample.
 
-    Parameters
-    ----------
-    folder : path or None
-        Holds one CSV file per annotator, and ``sample.parquet``, the sample that they began with
-        (`make annotate` keeps it). None, or no such folder: nobody has judged.
-    drawn : DataFrame
-        The sample where none was kept.
-    labels : sequence of str
-        Those of the corpus.
-
-    Returns
-    -------
-    sample, annotations, problems : DataFrame
-        See `read_annotations`.
-    n_people : int
-        Files.
-
-    Raises
-    ------
-    ValueError
-        Labels that people are not asked for.
+    `folder`: holds one CSV file per annotator, and ``sample.parquet``, the sample that they began
+    with (`make annotate` keeps it). None, or no such folder: nobody has judged. `drawn`: the sample
+    where none was kept. `labels`: those of the corpus. Returns `sample, annotations, problems`: see
+    `read_annotations`; `n_people`: files. Raises ValueError: labels that people are not asked for.
     """
     if other := sorted(set(labels) - set(JUDGMENTS)):
         raise ValueError(

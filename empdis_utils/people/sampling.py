@@ -125,18 +125,8 @@ def of_sample(table, sample, add=("quadrant",)):
 def annotation_order(sample, annotator, seed=42):
     """The sample as one annotator meets it: shuffled, with the quadrant hidden.
 
-    Parameters
-    ----------
-    sample : DataFrame
-        From `sample_for_annotation`.
-    annotator : str
-        Pseudonym; each has an order of their own, the same on every call.
-    seed : int
-
-    Returns
-    -------
-    DataFrame
-        position (1, 2, ...), clip_id, modality.
+    `sample`: from `sample_for_annotation`. `annotator`: pseudonym; each has an order of their own,
+    the same on every call. Returns columns position (1, 2, ...), clip_id, modality.
     """
     items = sample[["clip_id", "modality"]].sort_values(["clip_id", "modality"])
     rng = np.random.default_rng([seed, *annotator.encode()])

@@ -26,14 +26,8 @@ from empdis_utils.people.files import COLUMNS, OPTIONAL, read_annotations
 from empdis_utils.people.sampling import annotation_order
 
 __all__ = [
-    "AnnotationError",
-    "JudgmentLog",
-    "Session",
-    "Study",
-    "Task",
-    "pseudonym",
-    "training_items",
-]
+    "AnnotationError", "JudgmentLog", "Session", "Study", "Task", "pseudonym", "training_items",
+]  # fmt: skip
 
 HEADER = [*COLUMNS, *OPTIONAL]
 FULL = "+".join(MODALITIES)
@@ -47,10 +41,7 @@ class AnnotationError(Exception):
 def pseudonym(text):
     """The name of an annotator's file: what was typed, checked, in small letters.
 
-    Raises
-    ------
-    AnnotationError
-        Anything but 1 to 32 letters a-z, digits, ``-`` and ``_``.
+    Raises AnnotationError: anything but 1 to 32 letters a-z, digits, ``-`` and ``_``.
     """
     name = text.strip()
     if not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", name):
@@ -153,23 +144,10 @@ class Session:
     def judge(self, judgment, step):
         """Answer the current question, and move on.
 
-        Parameters
-        ----------
-        judgment : str
-            One of ``agreement.JUDGMENTS``.
-        step : int
-            `step` when the question was shown.
-
-        Returns
-        -------
-        bool
-            False, with nothing kept, for an answer that cannot be meant for this question: to an
-            earlier one, or within 0.4 s of its appearance (a double key press).
-
-        Raises
-        ------
-        AnnotationError
-            No question is open, or another judgment than the two.
+        `judgment`: one of ``agreement.JUDGMENTS``. `step`: `step` when the question was shown.
+        Returns bool: False, with nothing kept, for an answer that cannot be meant for this
+        question: to an earlier one, or within 0.4 s of its appearance (a double key press). Raises
+        AnnotationError: no question is open, or another judgment than the two.
         """
         if judgment not in JUDGMENTS:
             raise AnnotationError(f"The judgment {judgment!r} is none of {', '.join(JUDGMENTS)}.")
@@ -243,19 +221,8 @@ def _tasks(items, training):
 def training_items(manifest, sample, seed=42):
     """Practice clips: one for each modality of the sample, none of them in the sample.
 
-    Parameters
-    ----------
-    manifest : DataFrame
-        clip_id, dialog_id.
-    sample : DataFrame
-        clip_id, modality.
-    seed : int
-
-    Returns
-    -------
-    DataFrame
-        clip_id, modality. From recordings outside the sample where there are any; fewer rows when
-        fewer clips are left.
+    `manifest`: clip_id, dialog_id. `sample`: clip_id, modality. Returns columns clip_id, modality.
+    From recordings outside the sample where there are any; fewer rows when fewer clips are left.
     """
     modalities = [m for m in MODALITIES if m in set(sample["modality"])]
     free = manifest[~manifest["clip_id"].isin(sample["clip_id"])].sort_values("clip_id")
@@ -292,10 +259,7 @@ class JudgmentLog:
     def read(self):
         """Answers so far (table `annotations`) and what is wrong with the file, line by line.
 
-        Raises
-        ------
-        AnnotationError
-            The file cannot be read.
+        Raises AnnotationError: the file cannot be read.
         """
         try:
             with open(self.path, "rb") as file:
@@ -314,11 +278,8 @@ class JudgmentLog:
     def append(self, row):
         """Write one answer and wait until it is on the disk.
 
-        Raises
-        ------
-        AnnotationError
-            Somebody else wrote to the file since it was read: read it again and go on from there.
-            Or the disk refuses.
+        Raises AnnotationError: somebody else wrote to the file since it was read: read it again and
+        go on from there. Or the disk refuses.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -389,17 +350,8 @@ class Study:
     def session(self, name):
         """Open, or continue, the session of a pseudonym.
 
-        Returns
-        -------
-        session : Session
-        problems : DataFrame
-            What is odd in the annotator's file, line by line; that the last clip still lacks its
-            second answer is not odd.
-
-        Raises
-        ------
-        AnnotationError
-            Not a pseudonym.
+        Returns `session`; `problems`: what is odd in the annotator's file, line by line; that the
+        last clip still lacks its second answer is not odd. Raises AnnotationError: not a pseudonym.
         """
         name = pseudonym(name)
         log = JudgmentLog(self.folder / f"{name}.csv", self.sample)
@@ -422,10 +374,7 @@ class Study:
     def path(self, clip_id, column):
         """Full path of ``audio_path`` or ``video_path``, or None.
 
-        Raises
-        ------
-        BadMediaError
-            The path leaves the corpus folder.
+        Raises BadMediaError: the path leaves the corpus folder.
         """
         value = self._clip(clip_id)[column]
         if self.corpus.root is None or not isinstance(value, str):
@@ -438,20 +387,9 @@ class Study:
     def media(self, task):
         """What a task shows.
 
-        Parameters
-        ----------
-        task : Task
-
-        Returns
-        -------
-        dict
-            ``transcript`` (str) where the words are shown, ``audio`` and ``video`` (MP4 bytes)
-            where sound or pictures are. Video alone carries no sound track.
-
-        Raises
-        ------
-        BadMediaError
-            What is needed is missing or cannot be read.
+        Returns dict: ``transcript`` (str) where the words are shown, ``audio`` and ``video`` (MP4
+        bytes) where sound or pictures are. Video alone carries no sound track. Raises
+        BadMediaError: what is needed is missing or cannot be read.
         """
         if task.shown == "text":
             return {"transcript": self.transcript(task.clip_id)}

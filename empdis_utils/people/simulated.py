@@ -14,13 +14,8 @@ from empdis_utils.measures.agreement import JUDGMENTS, cohen_kappa_of_cells
 from empdis_utils.people.files import COLUMNS
 
 __all__ = [
-    "NAMES",
-    "agreeing_truth",
-    "power_kappa_difference",
-    "said",
-    "simulate_nested",
-    "simulate_pair",
-]
+    "NAMES", "agreeing_truth", "power_kappa_difference", "said", "simulate_nested", "simulate_pair",
+]  # fmt: skip
 
 NAMES = ("simulated-1", "simulated-2")
 
@@ -42,17 +37,8 @@ def said(known):
 def agreeing_truth(manifest, strength=0.5):
     """A truth table for clips whose cues nobody knows: every modality supports the label.
 
-    Parameters
-    ----------
-    manifest : DataFrame
-        clip_id, label.
-    strength : float in [0, 1]
-        Of every cue.
-
-    Returns
-    -------
-    DataFrame
-        As `simulate_pair` takes it. No clip has a conflict, so no quadrant differs by design.
+    `manifest`: clip_id, label. `strength` (float in [0, 1]): of every cue. Returns a table: as
+    `simulate_pair` takes it. No clip has a conflict, so no quadrant differs by design.
     """
     cues = {f"{m}_cue": "supports" for m in MODALITIES}
     return manifest[["clip_id", "label"]].assign(
@@ -181,37 +167,14 @@ def simulate_nested(
 ):
     """Simulated votes with a known kappa, clips nested in recordings.
 
-    Parameters
-    ----------
-    sizes : sequence of int
-        Clips in each recording; their sum is n_clips.
-    kappa : float
-        Population value of Cohen's and Fleiss' kappa and of alpha, from `icc` to 1.
-    n_raters : int
-    prevalence : sequence of float [k]
-        Mean share of each category; sums to 1.
-    icc : float in (0, 1)
-        How much the shares differ between recordings (correlation of answers within a recording).
-    n_sim : int
-        Independent data sets.
-    seed : int or numpy Generator
-    latent : tuple, optional
-        (shares, truth) of an earlier call, for a second round on the same clips.
+    `sizes`: clips in each recording; their sum is n_clips. `kappa`: population value of Cohen's and
+    Fleiss' kappa and of alpha, from `icc` to 1. `prevalence` (sequence of float [k]): mean share of
+    each category; sums to 1. `icc`: how much the shares differ between recordings (correlation of
+    answers within a recording). `n_sim`: independent data sets. `latent`: (shares, truth) of an
+    earlier call, for a second round on the same clips. Returns `votes` (int array [n_sim, n_clips,
+    n_raters]): category codes; `latent`: (shares [n_sim, n_clips, k], truth [n_sim, n_clips]).
+    Raises ValueError: kappa outside [icc, 1].
 
-    Returns
-    -------
-    votes : int array [n_sim, n_clips, n_raters]
-        Category codes.
-    latent : tuple
-        (shares [n_sim, n_clips, k], truth [n_sim, n_clips]).
-
-    Raises
-    ------
-    ValueError
-        kappa outside [icc, 1].
-
-    Notes
-    -----
     Recording g draws shares p_g from a Dirichlet with mean `prevalence` and intra-class correlation
     `icc`; clip i draws a latent category from p_g; a rater reports it with chance √ρ, else draws
     from p_g anew. Two answers then correlate ρ within a recording and ρ + (1 - ρ) icc overall,
@@ -250,44 +213,18 @@ def power_kappa_difference(
 ):
     """Power to tell two kappas apart, by simulation.
 
-    Parameters
-    ----------
-    n_clips : int
-        Clips per quadrant: 51 = 17 × 3 modalities.
-    differences : sequence of float
-        True differences; the kappas are `kappa` ± half of it.
-    kappa : float
-        Mean of the two.
-    n_recordings : int
-        Recordings that the clips of a quadrant come from, as evenly as can be.
-    prevalence : float
-        Share of one of the two judgments.
-    icc : float
-        As in `simulate_nested`.
-    paired : bool
-        False: two quadrants, different clips. True: two rounds on the same clips.
-    level : float
-        Two-sided size of the test.
-    n_sim, seed : int
+    `n_clips`: per quadrant, 51 = 17 × 3 modalities, from `n_recordings` as evenly as can be.
+    `differences`: true ones; the kappas are `kappa` ± half of it. `prevalence`: share of one of the
+    two judgments. `icc`: as in `simulate_nested`. `paired`: two rounds on the same clips, else two
+    quadrants of different clips. `level`: two-sided size of the test. Returns columns difference,
+    kappa_1, kappa_2, n_clips, n_recordings, paired, sd (of the estimated difference), power with
+    power_low and power_high (Wilson, simulation error only), n_sim (data sets in which both kappas
+    were defined). At difference 0, power is the test's size. Raises ValueError: a kappa outside
+    [icc, 1].
 
-    Returns
-    -------
-    DataFrame
-        difference, kappa_1, kappa_2, n_clips, n_recordings, paired, sd (of the estimated
-        difference), power with power_low and power_high (Wilson, simulation error only), n_sim
-        (data sets in which both kappas were defined). At difference 0, power is the test's size.
-
-    Raises
-    ------
-    ValueError
-        A kappa outside [icc, 1].
-
-    Notes
-    -----
     The test: difference over its delete-one-recording jackknife error, against t with
     n_recordings - 1 degrees of freedom (twice as many when not paired). Annotators make fresh
-    errors in each round; people who repeat
-    themselves would make the paired design stronger.
+    errors in each round; people who repeat themselves would make the paired design stronger.
     """
     sizes = np.full(n_recordings, n_clips // n_recordings)
     sizes[: n_clips % n_recordings] += 1

@@ -2,6 +2,8 @@
 
 *Readings* are one table of counts for each modality, row by row the same clips, in the order in
 which the corpus has them; the last is that of the full clip.
+
+`groups` is the recording of each clip, by clip_id or row by row; intervals draw whole recordings.
 """
 
 import pandas as pd
@@ -14,16 +16,8 @@ __all__ = ["changes", "merged", "quadrants", "readings"]
 def merged(votes, parts):
     """The same votes for fewer answers, each the sum of some.
 
-    Parameters
-    ----------
-    votes : DataFrame
-        clip_id, modality, and a column of votes for each answer.
-    parts : dict of str to sequence of str
-
-    Returns
-    -------
-    DataFrame
-        clip_id, modality, and the keys of `parts`.
+    `votes`: clip_id, modality, and a column of votes for each answer. Returns columns clip_id,
+    modality, and the keys of `parts`.
 
     Examples
     --------
@@ -38,16 +32,8 @@ def merged(votes, parts):
 def readings(votes, clips, categories):
     """Counts of each modality [n_clips, k], the clips in one order: dict of str to DataFrame.
 
-    Parameters
-    ----------
-    votes : DataFrame
-        clip_id, modality, and the columns `categories`.
-    clips, categories : sequence of str
-
-    Raises
-    ------
-    KeyError
-        A clip without a row in a modality.
+    `votes`: clip_id, modality, and the columns `categories`. Raises KeyError: a clip without a row
+    in a modality.
     """
     return {
         modality: part.set_index("clip_id").loc[list(clips), list(categories)]
@@ -64,20 +50,8 @@ def _pairs(found):
 def changes(sets, name, *, groups, statistic="fleiss_kappa", **how):
     """Agreement on the full clip minus that on one signal, in each set of readings.
 
-    Parameters
-    ----------
-    sets : dict of str to readings
-    name : str
-        Column for the keys of `sets`.
-    groups : Series
-        clip_id -> recording.
-    statistic, **how
-        As for `agreement.difference`.
-
-    Returns
-    -------
-    DataFrame
-        `name`, from, to, and the fields of `agreement.Difference`.
+    `name`: column for the keys of `sets`. `statistic`, `**how`: as for `agreement.difference`.
+    Returns columns `name`, from, to, and the fields of `agreement.Difference`.
     """
     rows = [
         {name: key, "from": one, "to": list(found)[-1]}

@@ -32,17 +32,8 @@ from typing import NamedTuple
 from empdis_utils.places import ROOT
 
 __all__ = [
-    "Cell",
-    "call",
-    "check",
-    "execute",
-    "notebook",
-    "page",
-    "pages",
-    "read",
-    "sets",
-    "verdict",
-]
+    "Cell", "call", "check", "execute", "notebook", "page", "pages", "read", "sets", "verdict",
+]  # fmt: skip
 
 EXERCISES = ROOT / "book" / "course" / "exercises"
 MARK = re.compile(r"^# %%(.*)$", re.MULTILINE)

@@ -38,28 +38,10 @@ from empdis_utils.press.parameters import (
 )
 
 __all__ = [
-    "Asked",
-    "Job",
-    "annotate",
-    "announce",
-    "applicable",
-    "at_hand",
-    "audit",
-    "book",
-    "book_jobs",
-    "check_first",
-    "given_csv",
-    "jobs_of",
-    "judge",
-    "locked",
-    "make",
-    "makefile",
-    "needed",
-    "quoted",
-    "set_dates",
-    "study",
-    "view",
-]
+    "Asked", "Job", "annotate", "announce", "applicable", "at_hand", "audit", "book", "book_jobs",
+    "check_first", "given_csv", "jobs_of", "judge", "locked", "make", "makefile", "needed",
+    "quoted", "set_dates", "study", "view",
+]  # fmt: skip
 
 JOB, TABLES, PAGE = 1000, 2000, 3000  # dates (s since 1970) of a chapter that is current
 STALE = 1

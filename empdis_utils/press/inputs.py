@@ -19,23 +19,10 @@ from empdis_utils.places import PACKAGE, ROOT, clips_dir, media_dirs
 from empdis_utils.press.parameters import GIVEN_BY_RUN, all_parameters, read_notebook
 
 __all__ = [
-    "Hashes",
-    "LOCKS",
-    "changed",
-    "closure",
-    "code_cells",
-    "code_of",
-    "corpus_files",
-    "data_named",
-    "declared_files",
-    "digest",
-    "files_in",
-    "imported",
-    "media_of",
-    "module_file",
-    "named_files",
+    "Hashes", "LOCKS", "changed", "closure", "code_cells", "code_of", "corpus_files", "data_named",
+    "declared_files", "digest", "files_in", "imported", "media_of", "module_file", "named_files",
     "of_chapter",
-]
+]  # fmt: skip
 
 LOCKS = ("requirements.lock", "requirements-torch.lock")
 

@@ -36,34 +36,11 @@ from empdis_utils.press.run import write_if_changed
 from empdis_utils.show.templates import render as fill
 
 __all__ = [
-    "SOURCES",
-    "add_explorer_files",
-    "as_run",
-    "change_form",
-    "csv_tables",
-    "drop_gone",
-    "fill_in",
-    "how_it_was_made",
-    "is_progress",
-    "jupyter_book",
-    "lighten",
-    "merge",
-    "one_line",
-    "page",
-    "parameter_meanings",
-    "pdf",
-    "plain",
-    "render",
-    "runs_to_show",
-    "site_files",
-    "site_inputs",
-    "stage",
-    "tags",
-    "take_along",
-    "trim_toc",
-    "why_stale",
-    "without_dead_links",
-]
+    "SOURCES", "add_explorer_files", "as_run", "change_form", "csv_tables", "drop_gone", "fill_in",
+    "how_it_was_made", "is_progress", "jupyter_book", "lighten", "merge", "one_line", "page",
+    "parameter_meanings", "pdf", "plain", "render", "runs_to_show", "site_files", "site_inputs",
+    "stage", "tags", "take_along", "trim_toc", "why_stale", "without_dead_links",
+]  # fmt: skip
 
 MOST_BYTES = 200_000  # of a CSV that is offered as it is; a larger one is packed
 MOST_PACKED_BYTES = 500_000  # of a packed one; a larger one is not offered

@@ -16,19 +16,10 @@ from empdis_utils.places import ROOT
 from empdis_utils.press import limits
 
 __all__ = [
-    "GIVEN_BY_RUN",
-    "NOTEBOOKS",
-    "RunError",
-    "all_parameters",
-    "chapter_parameters",
-    "notebook_parameters",
-    "profiles",
-    "read_notebook",
-    "read_profile",
-    "reads",
-    "run_name",
+    "GIVEN_BY_RUN", "NOTEBOOKS", "RunError", "all_parameters", "chapter_parameters",
+    "notebook_parameters", "profiles", "read_notebook", "read_profile", "reads", "run_name",
     "split",
-]
+]  # fmt: skip
 
 NOTEBOOKS = ROOT / "notebooks"
 GIVEN_BY_RUN = ("profile", "inputs_dir", "outputs_dir")

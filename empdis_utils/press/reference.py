@@ -18,18 +18,9 @@ from empdis_utils.data import corpora
 from empdis_utils.places import PACKAGE, ROOT
 
 __all__ = [
-    "api",
-    "corpus_facts",
-    "counts",
-    "environment",
-    "installed",
-    "measured",
-    "modules",
-    "pages",
-    "plain",
-    "project_page",
-    "table",
-]
+    "api", "corpus_facts", "counts", "environment", "installed", "measured", "modules", "pages",
+    "plain", "project_page", "table",
+]  # fmt: skip
 
 ROOMS = ("data", "models", "features", "measures", "people", "paper", "controls", "show", "press")
 

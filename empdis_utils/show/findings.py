@@ -85,19 +85,9 @@ def _interval(row, value, low="ci_low", high="ci_high"):
 def gathered(runs, profiles, contrast) -> pd.DataFrame:
     """One row per question and corpus.
 
-    Parameters
-    ----------
-    runs : path
-        The folder with a folder for each run.
-    profiles : sequence of str
-        Runs to gather, where they exist.
-    contrast : str
-        What is set beside its placebo.
-
-    Returns
-    -------
-    DataFrame
-        question, corpus, answer, n clips, chapter (a link).
+    `runs`: the folder with a folder for each run. `profiles`: runs to gather, where they exist.
+    `contrast`: what is set beside its placebo. Returns columns question, corpus, answer, n clips,
+    chapter (a link).
     """
     people = [("cremad", QUESTIONS[-1])]
     asked = [(name, question) for name in profiles for question in QUESTIONS[:-1]] + people
@@ -121,12 +111,7 @@ def _corpus(name, people=False):
 
 
 def picture(runs, contrast):
-    """Three panels: what the split rewards, disagreement beyond the seed, entropy above a placebo.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Three panels: what splits reward, disagreement beyond the seed, entropy above a placebo."""
     fig, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
     base = _rows(runs, "empspeech", "recording_baseline")
     models = _rows(runs, "empspeech", "accuracy_unimodal")

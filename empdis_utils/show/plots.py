@@ -65,17 +65,9 @@ def boxes(table, value, *, panels="modality", line=None, ylabel=""):
 def confidences(quadrants, threshold=None):
     """Confidence of the modality against that of fusion, with a histogram along each axis.
 
-    Parameters
-    ----------
-    quadrants : DataFrame
-        modality (a panel each), quadrant, conf_unimodal, conf_fusion; a row per clip and modality.
-    threshold : float, optional
-        Lines at it, on both axes.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-        Of each modality three axes: scatter, histogram above, histogram to the right.
+    `quadrants`: modality (a panel each), quadrant, conf_unimodal, conf_fusion; a row per clip and
+    modality. `threshold`: lines at it, on both axes. Of each modality three axes: scatter,
+    histogram above, histogram to the right.
     """
     parts = list(quadrants.groupby("modality", sort=False))
     rows, columns = -(-len(parts) // 2), min(2, len(parts))
@@ -226,26 +218,16 @@ def curves(
     return fig
 
 
-def dumbbells(table, value, other, label, *, hue="modality", xlabel="", title="", ax=None):
+def dumbbells(table, value, other, label, *, xlabel="", title="", ax=None):
     """For each row a filled dot and an open one, joined by a line.
 
-    Parameters
-    ----------
-    table : DataFrame
-    value, other, label, hue : str
-        Columns: where the filled dot is, where the open one is (NaN: none), what stands beside
-        them, and what has a colour in `COLORS`.
-    xlabel, title : str
-    ax : Axes, optional
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `value`, `other`, `label`: columns: where the filled dot is, where the open one is (NaN: none),
+    and what stands beside them. `modality` gives the colour.
     """
     if ax is None:
         _, ax = plt.subplots(figsize=(7.2, 1.2 + 0.6 * len(table)), layout="constrained")
     for row, item in enumerate(table.to_dict("records")):
-        color = COLORS.get(item[hue], "black")
+        color = COLORS.get(item["modality"], "black")
         ax.plot([item[other], item[value]], [row, row], color=color, alpha=0.5)
         ax.plot(item[value], row, "o", color=color)
         ax.plot(item[other], row, "o", color=color, markerfacecolor="white")
@@ -258,16 +240,8 @@ def dumbbells(table, value, other, label, *, hue="modality", xlabel="", title=""
 def fitting_counts(fits, marked):
     """How many printed rates are whole counts, for each number of clips.
 
-    Parameters
-    ----------
-    fits : DataFrame
-        From `paper.printed.fitting_counts`.
-    marked : (int, str)
-        A number of clips drawn as a square, and what it is.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `fits`: from `paper.printed.fitting_counts`. `marked`: a number of clips drawn as a square, and
+    what it is.
     """
     fig, ax = plt.subplots(figsize=(7.2, 2.8))
     full, n = fits[fits["all"]], marked[0]
@@ -283,7 +257,7 @@ def fitting_counts(fits, marked):
     return fig
 
 
-def flow(table, columns, size, *, headings=(), names=None, colors=None, title="", width=7.6):
+def flow(table, columns, size, *, headings=(), names=None, title=""):
     """Bands that run from the answers in one column to the answers in the next.
 
     A band whose two ends are the same answer has that answer's colour; the others are grey.
@@ -300,20 +274,7 @@ def flow(table, columns, size, *, headings=(), names=None, colors=None, title=""
         Written over the columns.
     names : dict, optional
         Answer -> what is written beside its bar; also their order, from the top.
-    colors : sequence of color, optional
-        One for each answer, in that order.
     title : str
-    width : float
-        Inches.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-
-    Raises
-    ------
-    KeyError
-        A column that the table lacks.
 
     Examples
     --------
@@ -325,9 +286,9 @@ def flow(table, columns, size, *, headings=(), names=None, colors=None, title=""
     """
     seen = dict.fromkeys(answer for column in columns for answer in table[column])
     names = {answer: str(answer) for answer in seen} if names is None else names
-    colors = dict(zip(names, colors or sns.color_palette("colorblind", len(names)), strict=False))
+    colors = dict(zip(names, sns.color_palette("colorblind", len(names)), strict=True))
     total, gap, thick = table[size].sum(), 0.03, 0.05
-    fig, ax = plt.subplots(figsize=(width, 4.4), layout="constrained")
+    fig, ax = plt.subplots(figsize=(7.6, 4.4), layout="constrained")
     bottom = {}
     for at, column in enumerate(columns):
         level = 0.0
@@ -369,22 +330,13 @@ def flow(table, columns, size, *, headings=(), names=None, colors=None, title=""
     return fig
 
 
-def forest(tests, n=5):
-    """Effect sizes of the tests with the smallest permutation p, one panel below the other.
+def forest(tests):
+    """Effect sizes of five tests of each family and contrast, those of the smallest permutation p.
 
-    Parameters
-    ----------
-    tests : DataFrame
-        As of `inference.compare_groups`. Filled marks: `p_holm` is below 0.05.
-    n : int
-        Tests of each family and contrast.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `tests`: as of `inference.compare_groups`. Filled marks: `p_holm` is below 0.05.
     """
     ranked = tests.dropna(subset=["p_permutation"]).sort_values(["p_permutation", "p"])
-    ranked = ranked.groupby(["family", "contrast"], sort=False).head(n)
+    ranked = ranked.groupby(["family", "contrast"], sort=False).head(5)
     if ranked.empty:
         return message("nothing to compare: every group is too small")
     sides = ranked["contrast"].str.split("-")
@@ -414,10 +366,6 @@ def histograms(table, value, hue, *, line, xlabel="", ylabel=""):
     """Overlaid histograms of whole numbers, one for each entry of `hue`, with a dashed line.
 
     The longest 1 % are gathered in the last bar.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
     """
     fig, ax = plt.subplots()
     values = table[value].astype(float)
@@ -589,16 +537,13 @@ def intervals(
     return axes[0].figure
 
 
-def message(text, width=7.2, height=1.0, ax=None):
+def message(text, ax=None):
     """A figure that only says why there is none, such as "this corpus has no transcripts".
 
-    Returns
-    -------
-    matplotlib.figure.Figure
-        The one of `ax`, if that is given.
+    The one of `ax`, if that is given.
     """
     if ax is None:
-        _, ax = plt.subplots(figsize=(width, height))
+        _, ax = plt.subplots(figsize=(7.2, 1.0))
     ax.set_axis_off()
     ax.text(0.5, 0.5, text, ha="center", va="center", color="0.4")
     return ax.figure
@@ -635,14 +580,7 @@ def pairs(table, x, y, line, *, panels, style=None):
 def projection(table):
     """Clips in two coordinates by quadrant; one panel for each true label.
 
-    Parameters
-    ----------
-    table : DataFrame
-        x, y, label (the panel), and quadrant; clips without a quadrant are small grey dots.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `table`: x, y, label (the panel), and quadrant; clips without a quadrant are small grey dots.
     """
     grid = sns.FacetGrid(table, col="label", col_order=sorted(table["label"].unique()), height=4.2)
     for name, ax in grid.axes_dict.items():
@@ -662,16 +600,8 @@ def projection(table):
 def recordings(table, group, value, *, ylabel=""):
     """A bar for each recording, sorted by the mean of `value`, as wide as it has clips.
 
-    Parameters
-    ----------
-    table : DataFrame
-        One row per clip.
-    group, value : str
-        Columns: the recording, and a number or bool. A dashed line is the mean of all clips.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `table`: one row per clip. `group`, `value`: columns: the recording, and a number or bool. A
+    dashed line is the mean of all clips.
     """
     per = table.groupby(group)[value].agg(["mean", "size"]).sort_values(["mean", "size"])
     fig, ax = plt.subplots()
@@ -713,48 +643,23 @@ def shares_below(table, names, *, at, dashed=(), xlabel="", ylabel=""):
     return fig
 
 
-def shifts(
-    table,
-    value,
-    label,
-    side,
-    *,
-    low="ci_low",
-    high="ci_high",
-    hue="modality",
-    ticks=None,
-    lines=None,
-    xlabel="",
-):
+def shifts(table, value, label, side, *, ticks=None, lines=None, xlabel=""):
     """For each row a line from an open to a filled dot: the same thing, measured two ways.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Two rows for each label, the one with the open dot first.
-    value, label, side : str
-        Columns: where the dot is, what stands beside the line, which of the two it is.
-    low, high, hue : str
-        Columns, as for `intervals`.
-    ticks : (str, sequence of float), optional
-        A row above the others, with a small tick at each number.
-    lines : dict, optional
-        x -> linestyle of a vertical line.
-    xlabel : str
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `table`: two rows for each label, the one with the open dot first. `value`, `label`, `side`:
+    columns: where the dot is, what stands beside the line, which of the two it is. Whiskers are
+    `ci_low` to `ci_high`; `modality` gives the colour. `ticks`: a row above the others, with a
+    small tick at each number. `lines`: x -> linestyle of a vertical line.
     """
     names = list(table[label].unique())
     fig, ax = plt.subplots(figsize=(7.6, 0.55 * len(names) + 1.8), layout="constrained")
     for row, name in enumerate(names):
         pair = table[table[label] == name]
-        color = COLORS.get(pair[hue].iloc[0], "black")
+        color = COLORS.get(pair["modality"].iloc[0], "black")
         ax.plot(pair[value], [row] * len(pair), color=color, linewidth=1.2)
         looks = zip(pair.to_dict("records"), (-0.14, 0.14), ("white", color), strict=True)
         for item, up, face in looks:
-            ends = [item[low], item[high]]
+            ends = [item["ci_low"], item["ci_high"]]
             ax.plot(ends, [row + up] * 2, color=color, alpha=0.35, linewidth=2.5)
             ax.plot(
                 item[value], row, "o", color=color, markerfacecolor=face, markersize=8,
@@ -775,20 +680,9 @@ def shifts(
 def specification_curve(holds, choices, order, reference):
     """Every specification a column: how many directions hold, which, and what was chosen.
 
-    Parameters
-    ----------
-    holds : bool DataFrame
-        Specifications by directions.
-    choices : DataFrame
-        Specifications by choices. A choice that never varies is left out.
-    order : int array
-        Specifications from left to right.
-    reference : array [3, specifications]
-        Low end, middle and high end of the sorted count where nothing is true.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `holds`: specifications by directions. `choices`: specifications by choices. A choice that never
+    varies is left out. `order` (int array): specifications from left to right. `reference` (array
+    [3, specifications]): low end, middle and high end of the sorted count where nothing is true.
     """
     choices, names = choices.loc[:, choices.nunique() > 1], list(holds)
     made = {f"{c}: {v}": choices[c] == v for c in choices for v in choices[c].unique()}
@@ -817,17 +711,7 @@ def specification_curve(holds, choices, order, reference):
 def spreads(table, group, values):
     """Violins of some columns, a panel each, one violin for each entry of `group`.
 
-    Parameters
-    ----------
-    table : DataFrame
-    group : str
-        Column whose entries have a colour in `COLORS`.
-    values : sequence of str
-        Columns; they share one axis.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `group`: column whose entries have a colour in `COLORS`. `values`: columns; they share one axis.
     """
     fig, axes = plt.subplots(1, len(values), figsize=(7.6, 3.2), sharey=True, squeeze=False)
     for ax, value in zip(axes[0], values, strict=True):
@@ -842,18 +726,8 @@ def spreads(table, group, values):
 def verdict_grid(ledger, claims, runs):
     """A sign for each verdict: a row per claim, a column per run.
 
-    Parameters
-    ----------
-    ledger : DataFrame
-        claim_id, profile, verdict; what is not testable is left empty.
-    claims : dict of str to str
-        claim_id -> statement, in order; long ones are cut.
-    runs : dict of str to str
-        profile -> name, in order.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
+    `ledger`: claim_id, profile, verdict; what is not testable is left empty. `claims`: claim_id ->
+    statement, in order; long ones are cut. `runs`: profile -> name, in order.
     """
     marks = {
         "supported": ("o", COLORS["blue"]), "contradicted": ("X", COLORS["red"]),

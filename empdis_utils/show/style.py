@@ -13,18 +13,9 @@ import seaborn as sns
 from pandas.api.types import is_float_dtype
 
 __all__ = [
-    "MODALITY_COLORS",
-    "QUADRANT_COLORS",
-    "QUADRANT_MARKERS",
-    "QUADRANT_MEANING",
-    "Sentence",
-    "apply",
-    "leading",
-    "outcomes",
-    "readable",
-    "told",
-    "with_interval",
-]
+    "MODALITY_COLORS", "QUADRANT_COLORS", "QUADRANT_MARKERS", "QUADRANT_MEANING", "Sentence",
+    "apply", "leading", "outcomes", "readable", "told", "with_interval",
+]  # fmt: skip
 
 QUADRANT_COLORS = {"blue": "#0072B2", "red": "#D55E00", "green": "#009E73", "yellow": "#E69F00"}
 QUADRANT_MARKERS = {"blue": "o", "red": "X", "green": "^", "yellow": "s"}
