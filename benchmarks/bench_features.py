@@ -23,6 +23,7 @@ import parselmouth
 import soundfile
 from parselmouth.praat import call
 
+from empdis_utils.data import media
 from empdis_utils.features import acoustics, faces
 
 FIXTURE = Path(__file__).parents[1] / "tests" / "fixture" / "corpus" / "video"
@@ -117,7 +118,7 @@ def seconds(function, *arguments, repeats: int = 3) -> float:
 
 def bench_sound(paths, folder) -> pd.DataFrame:
     few = paths[:: max(1, len(paths) // 4)]
-    read = [acoustics._read(path) for path in few]
+    read = [media.read_sound(path, media.MAX_CLIP_S, "float64", whole=True) for path in few]
     sounds = [parselmouth.Sound(samples, rate) for samples, rate in read]
     times = {
         "ours": seconds(ours, few),

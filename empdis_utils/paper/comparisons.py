@@ -1,4 +1,4 @@
-"""The paper's sentences about models and annotators, as numbers with intervals over recordings.
+"""The paper's sentences about models, as numbers with intervals over recordings.
 
 Each function returns one row per comparison: comparison, estimate, ci_low, ci_high, n,
 n_recordings, status, reason. The chapters save these tables; the ledger reads them.
@@ -12,17 +12,17 @@ import numpy as np
 import pandas as pd
 
 from empdis_utils.data import splits
-from empdis_utils.measures import agreement, inference, scores
+from empdis_utils.measures import inference, scores
 from empdis_utils.measures.alignment import MIN_N, align
 from empdis_utils.measures.disagreement import KEY, across_seeds, models_of
 
 __all__ = [
-    "above_recording", "disagreement_gaps", "fusion_gain", "gate_spread", "kappa_contrasts",
-    "misled", "quadrant_changes", "vote_changes",
+    "above_recording", "disagreement_gaps", "fusion_gain", "gate_spread", "misled", "table_of",
 ]  # fmt: skip
 
 
-def _table(names, columns, statistic, groups, n_boot, seed) -> pd.DataFrame:
+def table_of(names, columns, statistic, groups, n_boot, seed) -> pd.DataFrame:
+    """`inference.intervals`, each row with the name of its comparison."""
     found = inference.intervals(columns, statistic, groups=groups, n_boot=n_boot, seed=seed)
     found.insert(0, "comparison", names)
     return found
@@ -52,7 +52,7 @@ def disagreement_gaps(predictions, *, groups, n_boot=2000, seed=42, **who) -> pd
     ]
     names = [f"{'-'.join(a)} minus {'-'.join(b)}" for a, b in asked]
     columns = np.column_stack([differ(*a) - differ(*b) for a, b in asked])
-    return _table(names, columns, None, align(groups, models.clips, "groups"), n_boot, seed)
+    return table_of(names, columns, None, align(groups, models.clips, "groups"), n_boot, seed)
 
 
 def misled(predictions, *, groups, n_boot=2000, seed=42, **who) -> pd.DataFrame:
@@ -92,7 +92,7 @@ def misled(predictions, *, groups, n_boot=2000, seed=42, **who) -> pd.DataFrame:
             rows.append({"comparison": name, "n": len(columns), "status": "too_few", "reason": few})
             continue
         rows.append(
-            _table([name], columns, inference.gap_of_means, recordings, n_boot, seed)
+            table_of([name], columns, inference.gap_of_means, recordings, n_boot, seed)
             .iloc[0]
             .to_dict()
         )
@@ -117,7 +117,7 @@ def fusion_gain(predictions, validation, *, groups, n_boot=2000, seed=42) -> pd.
     right = right.unstack()
     change = (right[full] - right[best]).to_numpy()
     recordings = align(groups, right.index, "groups")
-    return _table([f"fusion minus {best}"], change, None, recordings, n_boot, seed)
+    return table_of([f"fusion minus {best}"], change, None, recordings, n_boot, seed)
 
 
 def gate_spread(gates, *, groups, n_boot=2000, seed=42) -> pd.DataFrame:
@@ -144,7 +144,7 @@ def gate_spread(gates, *, groups, n_boot=2000, seed=42) -> pd.DataFrame:
         return np.stack([mean.max(axis=-1) - mean.min(axis=-1), *apart], axis=-1)
 
     labels = ["range of means", *(f"{a} minus {b}" for a, b in ordered)]
-    found = [_table(labels, means, between, recordings, n_boot, seed)]
+    found = [table_of(labels, means, between, recordings, n_boot, seed)]
     for name in names:
         own = wide[name].to_numpy()
         n_seeds = own.shape[1]
@@ -158,7 +158,7 @@ def gate_spread(gates, *, groups, n_boot=2000, seed=42) -> pd.DataFrame:
             return np.sqrt(np.maximum(product - expected / (n_seeds * (n_seeds - 1)), 0))
 
         columns = np.column_stack([own, cross, np.ones(len(own))])
-        found.append(_table([f"spread of {name}"], columns, shared, recordings, n_boot, seed))
+        found.append(table_of([f"spread of {name}"], columns, shared, recordings, n_boot, seed))
     return pd.concat(found, ignore_index=True)
 
 
@@ -207,108 +207,6 @@ def about_models(
 
 
 # --------------------------------------------------------------------------- annotators
-
-PARTS = {"red+green": ("red", "green"), "blue+yellow": ("blue", "yellow")}
-
-
-def kappa_contrasts(cells, *, groups, subsets=None, n_boot=2000, seed=42) -> pd.DataFrame:
-    """Cohen's kappa of two annotators: disagreement quadrants against agreement quadrants.
-
-    `cells`: annotations with `quadrant`: annotator, clip_id, modality, round, judgment, quadrant.
-    `subsets`: name -> clip ids, as for `agreement.agreement_table`. Returns a table: with `subset`.
-    "red+green: change", "blue+yellow: change" (round 2 minus round 1), "change: red+green minus
-    blue+yellow", "round 2: red+green minus blue+yellow". Empty unless there are two annotators and
-    two answers.
-    """
-    raters, answers = (sorted(cells[c].unique()) for c in ("annotator", "judgment"))
-    if len(raters) != 2 or len(answers) != 2:
-        return pd.DataFrame()
-    keys = ["clip_id", "modality", "quadrant"]
-    code = cells.assign(code=(cells["judgment"] == answers[1]).astype(int))
-    wide = code.pivot(index=keys, columns=["round", "annotator"], values="code").dropna()
-    tables = []
-    for subset, clips in (subsets or {"all": None}).items():
-        part = wide if clips is None else wide[wide.index.get_level_values(0).isin(set(clips))]
-        part = part.astype(int)
-        quadrant = part.index.get_level_values("quadrant")
-        blocks = []
-        for inside in (quadrant.isin(PARTS["red+green"]), quadrant.isin(PARTS["blue+yellow"])):
-            for turn in (1, 2):
-                a, b = (part[(turn, rater)].to_numpy() for rater in raters)
-                blocks.append(np.eye(4)[a * 2 + b] * inside[:, None])
-
-        def four(sums):
-            kappa = [
-                agreement.cohen_kappa_of_cells(
-                    sums[..., 4 * k : 4 * k + 4].reshape(*sums.shape[:-1], 2, 2)
-                )
-                for k in range(4)
-            ]
-            falls, rises = kappa[1] - kappa[0], kappa[3] - kappa[2]
-            return np.stack([falls, rises, falls - rises, kappa[1] - kappa[3]], axis=-1)
-
-        names = [
-            "red+green: change",
-            "blue+yellow: change",
-            "change: red+green minus blue+yellow",
-            "round 2: red+green minus blue+yellow",
-        ]
-        recordings = align(groups, part.index.get_level_values("clip_id"), "groups")
-        found = _table(names, np.hstack(blocks), four, recordings, n_boot, seed)
-        tables.append(found.assign(subset=subset))
-    return pd.concat(tables, ignore_index=True)
-
-
-def vote_changes(
-    first, second, parts, *, groups, contrasts=None, statistic="fleiss_kappa", level=0.95,
-    n_boot=2000, seed=42,
-) -> pd.DataFrame:  # fmt: skip
-    """Change of agreement between two readings of the same clips, in parts of the clips.
-
-    `first`, `second` (DataFrame [n_clips, k]): votes per category, row by row the same clips.
-    `parts` (dict of str to array [n_clips] of bool). `groups` (array [n_clips]): recording of each
-    clip. One draw of recordings serves all parts. `contrasts`: name -> (part, part): the change in
-    the first minus the change in the second. `statistic`: as for `agreement.interval`, of votes.
-    `level`: of each interval. For limits that hold for all m parts at once: 1 - 0.05 / m. Returns
-    columns part, estimate (second minus first), ci_low, ci_high, n (clips of the part that two
-    people judged both times), n_recordings, status, reason.
-    """
-    moments, function, _ = agreement.moments_of(pd.DataFrame(first), statistic)
-    other, _, _ = agreement.moments_of(pd.DataFrame(second), statistic)
-    judged = (moments[:, 0] > 0) & (other[:, 0] > 0)
-    both = np.hstack([moments, other]) * judged[:, None]
-    width, names = moments.shape[1], list(parts)
-    inside = np.column_stack([np.asarray(parts[name], bool) for name in names])
-    columns = np.hstack([both * inside[:, [k]] for k in range(len(names))])
-    pairs = {name: (names.index(a), names.index(b)) for name, (a, b) in (contrasts or {}).items()}
-
-    def changes(sums):
-        found = []
-        for k in range(len(names)):
-            own = sums[..., 2 * width * k : 2 * width * (k + 1)]
-            found.append(function(own[..., width:]) - function(own[..., :width]))
-        return np.stack([*found, *(found[a] - found[b] for a, b in pairs.values())], axis=-1)
-
-    found = inference.intervals(
-        columns, changes, groups=groups, n_boot=n_boot, level=level, seed=seed
-    )
-    found.insert(0, "part", [*names, *pairs])
-    sizes = (inside & judged[:, None]).sum(axis=0)
-    found["n"] = [*sizes, *(sizes[a] + sizes[b] for a, b in pairs.values())]
-    return found
-
-
-def quadrant_changes(first, second, quadrant, **how) -> pd.DataFrame:
-    """`vote_changes` in each quadrant, in red+green and blue+yellow, and the gap of the two.
-
-    `first`, `second`, `**how`: as for `vote_changes`. `quadrant` (array [n_clips]): drawn by votes
-    that are in neither.
-    """
-    quadrant = np.asarray(quadrant)
-    parts = {name: (name,) for name in ("red", "green", "blue", "yellow")} | PARTS
-    inside = {name: np.isin(quadrant, names) for name, names in parts.items()}
-    contrast = {"red+green minus blue+yellow": ("red+green", "blue+yellow")}
-    return vote_changes(first, second, inside, contrasts=contrast, **how)
 
 
 # --------------------------------------------------------------------------- the recording alone
@@ -392,5 +290,5 @@ def above_recording(manifest, predictions, *, groups, n_boot=2000, seed=42) -> p
     known = (base["prediction"] == base["y"]).to_numpy(float)
     columns = right.to_numpy(float) - known[:, None]
     recordings = align(groups, right.index, "groups")
-    found = _table(list(right.columns), columns, None, recordings, n_boot, seed)
+    found = table_of(list(right.columns), columns, None, recordings, n_boot, seed)
     return found.rename(columns={"comparison": "encoder", "estimate": "difference"})

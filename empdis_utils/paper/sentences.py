@@ -43,7 +43,7 @@ def vote_sentences(delta, least, changes, gaps) -> pd.DataFrame:
 
     `delta`: answers, from, estimate, ci_low, ci_high: change of agreement from one signal to all.
     `least`: emotion, from, n_cells, estimate, ci_low, ci_high: the smallest change, with limits
-    that hold for all cells at once. `changes`: from `comparisons.quadrant_changes`, with `from`.
+    that hold for all cells at once. `changes`: from `judgments.quadrant_changes`, with `from`.
     `gaps`: from `placebo.gaps`. Returns a table: as `annotator_sentences`.
     """
     rows = [

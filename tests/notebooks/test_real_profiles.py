@@ -302,7 +302,7 @@ def channel_votes(data):
     votes = pd.read_csv(data / "cremad" / "tabulatedVotes.csv")
     channel = votes.iloc[:, 0].astype(str).str[0]
     kept = [votes[channel == c].set_index("fileName")[list("ADFHNS")].sort_index() for c in "123"]
-    faulty = {*corpora.CREMAD_FAULTY, *corpora.CREMAD_SILENT}
+    faulty = {*corpora.CREMAD["faulty"], *corpora.CREMAD["silent"]}
     good = [name for name in kept[0].index if name not in faulty]
     return [part.loc[good].to_numpy(float) for part in kept]
 
