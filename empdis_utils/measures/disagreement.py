@@ -149,7 +149,10 @@ def _model_list(table: pd.DataFrame) -> list[tuple[str, str]]:
 
 
 def _unimodal_and_fusion(
-    table: pd.DataFrame, fusion: str | None, unimodal_source: str, fusion_source: str
+    table: pd.DataFrame,
+    fusion: str | None = None,
+    unimodal_source: str = "fusion",
+    fusion_source: str = "fusion",
 ) -> tuple[dict[str, tuple[str, str]], tuple[str, str]]:
     """Models of each modality, and the fusion model."""
     models = _model_list(table)
@@ -198,22 +201,15 @@ def models_of(
     return Models(table, [*single.values(), joint], threshold), single, joint
 
 
-def compared(
-    predictions: pd.DataFrame,
-    *,
-    fusion: str | None = None,
-    unimodal_source: str = "fusion",
-    fusion_source: str = "fusion",
-) -> pd.DataFrame:
+def compared(predictions: pd.DataFrame, **who) -> pd.DataFrame:
     """Rows of the models that quadrants set against each other.
 
-    Parameters as in `quadrants`.
-
-    Returns a table: the rows of `predictions` (all its columns) of the single modalities and of
-    fusion, in their order, and `role`: "unimodal" or "fusion". Raises ValueError: as `quadrants`.
+    `**who`: fusion, unimodal_source, fusion_source as in `quadrants`. Returns a table: the rows of
+    `predictions` (all its columns) of the single modalities and of fusion, in their order, and
+    `role`: "unimodal" or "fusion". Raises ValueError: as `quadrants`.
     """
     table = check_predictions(predictions)
-    single, joint = _unimodal_and_fusion(table, fusion, unimodal_source, fusion_source)
+    single, joint = _unimodal_and_fusion(table, **who)
     roles = dict.fromkeys(single.values(), "unimodal") | {joint: "fusion"}
     model = zip(predictions["inputs"].astype(str), predictions["source"].astype(str), strict=True)
     role = pd.Series([roles.get(one) for one in model], index=predictions.index, dtype="str")
@@ -293,26 +289,18 @@ def ensemble(predictions: pd.DataFrame) -> pd.DataFrame:
     return mean.assign(predicted=p.argmax(axis=1), margin=(first_two[:, 1] - first_two[:, 0]) / 2)
 
 
-def flips(
-    predictions: pd.DataFrame,
-    *,
-    fusion: str | None = None,
-    unimodal_source: str = "fusion",
-    fusion_source: str = "fusion",
-) -> pd.DataFrame:
+def flips(predictions: pd.DataFrame, **who) -> pd.DataFrame:
     """How often each clip's label differs between a modality and fusion, and between retrainings.
 
-    Parameters as in `quadrants`.
-
-    Returns columns clip_id, modality, differs (share of pairs of different seeds in which the
-    modality and fusion predict different labels; with one seed, whether they do), self_differs (the
-    same for fusion and itself; NaN with one seed), ensemble_differs (bool), margin (of the fusion
-    ensemble).
+    `**who`: fusion, unimodal_source, fusion_source as in `quadrants`. Returns columns clip_id,
+    modality, differs (share of pairs of different seeds in which the modality and fusion predict
+    different labels; with one seed, whether they do), self_differs (the same for fusion and itself;
+    NaN with one seed), ensemble_differs (bool), margin (of the fusion ensemble).
 
     Labels are the likeliest classes. `differs` has the mean `modality_rate` of
     `modality_over_seed`.
     """
-    models, single, joint = models_of(predictions, 0.5, fusion, unimodal_source, fusion_source)
+    models, single, joint = models_of(predictions, **who)
     means = ensemble(predictions).set_index(["inputs", "source", "clip_id"]).sort_index()
     fused, fused_mean = models.label(joint), means.loc[joint].loc[models.clips]
     pairs = list(combinations(range(len(models.seeds)), 2))

@@ -56,23 +56,28 @@ def channel_weight(first, second, whole, *, by=None, groups=None, n_boot=2000, s
     p, q, mean = shares(a), shares(b), shares(r)
     below = incongruence(a, b)["unbiased"].to_numpy()
     above = (mean * (p - q)).sum(axis=1) - (p * q).sum(axis=1) + squared_shares(b)
-    by = np.full(len(a), "all") if by is None else np.asarray(by)
-    codes = codes_of(groups, len(a))
+    codes, how = codes_of(groups, len(a)), dict(n_boot=n_boot, seed=seed)
     usable = np.isfinite(above) & np.isfinite(below)
     rows = []
-    for name in ["all", *(x for x in np.unique(by) if x != "all")]:
-        at = usable & ((by == name) | (name == "all"))
+    for name, inside in _each(by, len(a)):
+        at = usable & inside
         found = inference.interval(
-            np.column_stack([above, below])[at],
-            lambda s: s[..., 0] / s[..., 1],
-            groups=codes[at],
-            n_boot=n_boot,
-            seed=seed,
+            np.column_stack([above, below])[at], _ratio, groups=codes[at], **how
         )
-        rows.append(
-            {"by": name, **found._asdict(), "apart": below[at].mean() if at.any() else np.nan}
-        )
+        apart = below[at].mean() if at.any() else np.nan
+        rows.append({"by": name, **found._asdict(), "apart": apart})
     return pd.DataFrame(rows)
+
+
+def _ratio(sums):
+    return sums[..., 0] / sums[..., 1]
+
+
+def _each(by, n):
+    """The rows of "all" clips, then those of each value of `by`."""
+    yield "all", np.ones(n, bool)
+    for name in np.unique(by) if by is not None else ():
+        yield name, np.asarray(by) == name
 
 
 def flows(first, second, whole) -> pd.DataFrame:
@@ -111,16 +116,13 @@ def wins(
     ci_high, n (clips), n_votes, n_recordings, status, reason. Ties on a channel are left out.
     """
     at, votes = _conflicting_votes(first, second, whole)
-    by = np.full(len(votes), "all") if by is None else np.asarray(by)[at]
     codes = codes_of(groups, np.shape(first)[0])[at]
     rows = []
-    for name in ["all", *(x for x in np.unique(by) if x != "all")]:
-        keep = (by == name) | (name == "all")
+    for name, keep in _each(None if by is None else np.asarray(by)[at], len(votes)):
         for column, who in enumerate(("neither", *names)):
             sums = np.column_stack([votes[keep, column], votes[keep].sum(axis=1)])
-            found = inference.interval(
-                sums, lambda s: s[..., 0] / s[..., 1], groups=codes[keep], n_boot=n_boot, seed=seed
-            )
+            how = dict(groups=codes[keep], n_boot=n_boot, seed=seed)
+            found = inference.interval(sums, _ratio, **how)
             row = {"by": name, "wins": who, **found._asdict(), "n_votes": int(sums[:, 1].sum())}
             rows.append(row)
     return pd.DataFrame(rows)
