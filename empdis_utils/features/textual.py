@@ -19,17 +19,9 @@ from sklearn.preprocessing import StandardScaler
 from vaderSentiment.vaderSentiment import SentimentIntensityAnalyzer
 
 __all__ = [
-    "LEXICON",
-    "NEAREST",
-    "geometry",
-    "lexicon",
-    "linear_p",
-    "local_purity",
-    "margin",
-    "picture",
-    "project",
-    "spaces",
-]
+    "LEXICON", "NEAREST", "geometry", "lexicon", "linear_p", "local_purity", "margin",
+    "picture", "project", "spaces",
+]  # fmt: skip
 
 NEAREST = 10
 LEXICON = ("n_words", "n_characters", "positive_share", "negative_share", "compound")

@@ -16,18 +16,10 @@ from empdis_utils.data.tables import QUADRANTS
 from empdis_utils.measures import inference
 
 __all__ = [
-    "conformal_coverage",
-    "calibration",
-    "conformal_sets",
-    "cross_conformal_sets",
-    "link",
-    "predictive_entropy",
-    "risk_coverage",
-    "scaled_calibration",
-    "selective_prediction",
-    "temperature_scale",
-    "weighted_risk",
-]
+    "conformal_coverage", "calibration", "conformal_sets", "cross_conformal_sets", "link",
+    "predictive_entropy", "risk_coverage", "scaled_calibration", "selective_prediction",
+    "temperature_scale", "weighted_risk",
+]  # fmt: skip
 
 _TOLERANCE = 1e-6
 

@@ -40,28 +40,11 @@ from empdis_utils.press.parameters import (
 )
 
 __all__ = [
-    "MemoryWatch",
-    "Tee",
-    "check_cluster",
-    "check_encoders",
-    "corpus_hashes",
-    "environment",
-    "execute",
-    "explain_death",
-    "explain_failure",
-    "git_state",
-    "is_outdated",
-    "keep",
-    "read_by",
-    "record",
-    "run_chapter",
-    "story",
-    "table_owners",
-    "tables_mark",
-    "tables_of",
-    "why_stale",
-    "write_if_changed",
-]
+    "MemoryWatch", "Tee", "check_cluster", "check_encoders", "corpus_hashes", "environment",
+    "execute", "explain_death", "explain_failure", "git_state", "is_outdated", "keep",
+    "read_by", "record", "run_chapter", "story", "table_owners", "tables_mark", "tables_of",
+    "why_stale", "write_if_changed",
+]  # fmt: skip
 
 # One thread per chapter: the same bytes on any number of cores.
 KERNEL_ENVIRONMENT = {

@@ -12,26 +12,10 @@ from pandas.api.types import is_numeric_dtype
 from empdis_utils.show.style import MODALITY_COLORS, QUADRANT_COLORS, QUADRANT_MARKERS
 
 __all__ = [
-    "boxes",
-    "confidences",
-    "curves",
-    "dumbbells",
-    "fitting_counts",
-    "flow",
-    "forest",
-    "histograms",
-    "intervals",
-    "message",
-    "pairs",
-    "projection",
-    "recordings",
-    "shares_below",
-    "shifts",
-    "specification_curve",
-    "spreads",
-    "verdict_grid",
-    "violins",
-]
+    "boxes", "confidences", "curves", "dumbbells", "fitting_counts", "flow", "forest",
+    "histograms", "intervals", "message", "pairs", "projection", "recordings", "shares_below",
+    "shifts", "specification_curve", "spreads", "verdict_grid", "violins",
+]  # fmt: skip
 
 #: Colour of each thing that has one on every page; what is not named is black.
 COLORS = {**MODALITY_COLORS, **QUADRANT_COLORS, "voice": MODALITY_COLORS["audio"]}
