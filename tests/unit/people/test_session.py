@@ -1,4 +1,4 @@
-"""The session and the file of answers, without a screen (see tests/browser/test_annotating.py)."""
+"""The session and the file of answers, without a screen (see tests/browser/test_annotation_page.py)."""
 
 import errno
 import itertools
