@@ -1,4 +1,4 @@
-"""The session and the file of answers, without a screen (see tests/browser/test_annotation_page.py)."""
+"""The session and its file of answers, without a screen (tests/browser/test_annotation_page.py)."""
 
 import errno
 import itertools
