@@ -16,6 +16,7 @@ from statsmodels.stats.proportion import proportion_confint
 from tqdm import tqdm
 
 from empdis_utils.measures import agreement, inference, uncertainty
+from empdis_utils.measures.incongruence import incongruence
 from empdis_utils.people.simulated import simulate_nested
 
 __all__ = [
@@ -155,6 +156,18 @@ def _true_calibration_error():
     return np.abs(gaps).sum() / len(y)
 
 
+def _incongruence(recording, rng, **how):
+    """Mean unbiased distance of two channels with ten votes each; recordings differ in how far."""
+    voice, face = np.array([0.6, 0.3, 0.1]), np.array([0.1, 0.2, 0.7])
+    apart = _rates(recording, 0.4, rng)[:, None]
+    votes = [rng.multinomial(10, voice, len(recording))]
+    votes += [rng.multinomial(10, (1 - apart) * voice + apart * face)]
+    found = incongruence(*map(pd.DataFrame, votes))["unbiased"].to_numpy()
+    second_moment = 0.4**2 + 0.4 * 0.6 * 0.1  # of the beta distribution of `_rates`
+    truth = second_moment * ((voice - face) ** 2).sum()
+    return inference.interval(found, groups=recording, **how), truth
+
+
 KINDS = {
     "mean": _mean,
     "paired difference": _accuracy_difference,
@@ -170,6 +183,7 @@ KINDS = {
     "share 0.8": _share(0.8),
     "share 0.95": _share(0.95),
     "share of few clips": _share_of_few,
+    "incongruence": _incongruence,
 }
 
 

@@ -779,4 +779,5 @@ def violins(table, *, order=("red", "green", "blue"), min_n=5, wrap=3):
                 ax.hlines(part.median(), at - 0.25, at + 0.25, color="black", linewidth=1.5)
         names = [f"{q}\nn = {len(part)}" for q, part in zip(order, groups, strict=True)]
         ax.set_xticks(range(len(order)), names, fontsize="small")
-    return grid.set_titles("{col_name}").set_axis_labels("", "").figure
+    grid.set_titles("{col_name}").set_axis_labels("", "").tight_layout()
+    return grid.figure
