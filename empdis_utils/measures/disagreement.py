@@ -623,7 +623,7 @@ def composition(quadrants: pd.DataFrame, manifest: pd.DataFrame) -> pd.DataFrame
     """Labels and recordings of the ensemble's clips in each quadrant.
 
     `quadrants`: the table of `quadrants`. `manifest`: indexed by clip_id: y, label, dialog_id.
-    Returns columns modality, quadrant, n, share_class_1 (with more than two classes a share_… of
+    Returns columns modality, quadrant, n, share_class_1 (with more classes a ``share_``… of
     each label), recordings, largest_recording (share of the clips that come from one recording). A
     quadrant without clips has no row.
     """

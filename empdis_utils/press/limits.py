@@ -122,7 +122,7 @@ def field(name, schema, now):
         parameter=name,
         now=now,
         choices=[c if isinstance(c, str) and c else json.dumps(c) for c in choices],
-        step={"integer": "1", "number": "any"}.get(schema.get("type")),
+        step={"integer": "1", "number": "any"}.get(str(schema.get("type"))),  # one type, or a list
         low=schema.get("minimum", schema.get("exclusiveMinimum")),
         high=schema.get("maximum", schema.get("exclusiveMaximum")),
     )

@@ -91,3 +91,10 @@ def test_fields(schema, tag, attributes):
 def test_a_choice_that_is_no_plain_word_is_quoted():
     options = BeautifulSoup(limits.field("x", {"enum": ["", "a"]}, '""'), "html.parser")
     assert [option.text for option in options.find_all("option")] == ["as here", '""', "a"]
+
+
+def test_every_parameter_of_the_book_has_a_field():
+    """One that may be nothing (``patience``) is text; before, it stopped the page."""
+    for name, schema in LIMITS.items():
+        assert f'data-name="{name}"' in limits.field(name, schema, "1"), name
+    assert 'type="number"' not in limits.field("patience", LIMITS["patience"], "null")
