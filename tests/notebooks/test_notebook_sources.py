@@ -1,5 +1,6 @@
 """The notebooks as files: no outputs, one literal parameters cell, nothing of one machine."""
 
+import ast
 import json
 import re
 
@@ -78,3 +79,10 @@ def test_words_of_a_corpus_reach_no_page_as_markup(path):
         assert not re.search(r"Markdown\([^)]*\{(profile|corpus|name|label|modality)\}", text)
     shows = re.search(r"matplotlib|\.style\.", "".join(code))
     assert not shows or "style.apply()" in "".join(code)
+
+
+def test_no_cell_ends_by_showing_where_a_table_was_written(path):
+    """The path would stand on the page, with the folders of whoever ran it."""
+    for source in cells(path, "code"):
+        last = ast.parse(source if isinstance(source, str) else "".join(source["source"])).body[-1:]
+        assert not last or not ast.unparse(last[0]).startswith(("tables.write(", "style.save("))

@@ -38,6 +38,7 @@ def runs(data, tmp_path_factory):
         "03_fusion": ["n_seeds=2", LITTLE[0]],
         "04_quadrants": LITTLE[:1],
         "05_features": [*LITTLE, "video_source=none"],  # its weights are not everywhere at hand
+        "05_words": LITTLE,
         "06_entropy": LITTLE,
         "07_human_study": [*LITTLE, "n_sim=20"],
     }
