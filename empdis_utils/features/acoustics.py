@@ -101,7 +101,7 @@ def extract(
     max_s : float
         A sound that lasts longer is not measured: it is no clip. Praat's memory grows with it.
     n_jobs : int
-        Processes; see `per_clip.parallel`.
+        Processes; see `workers.parallel`.
     progress : bool
         Show a progress bar.
     cache_dir : path, optional

@@ -145,7 +145,7 @@ def extract(
     max_pixels : int
         Of one frame, before it is scaled down. Videos with larger ones are not decoded.
     n_jobs : int
-        Processes; see `per_clip.parallel`.
+        Processes; see `workers.parallel`.
     progress : bool
         Show a progress bar.
     cache_dir : path, optional

@@ -137,7 +137,7 @@ def cache_trunks(
     precision : str
         "no" (float32) or "bf16" (autocast, several times faster on a GPU).
     n_jobs : int
-        Processes that read clips and run trunks; see `per_clip.parallel`. A GPU, where there is
+        Processes that read clips and run trunks; see `workers.parallel`. A GPU, where there is
         one, wants 1. The result is the same bytes.
     progress : bool
         Show a progress bar.

@@ -121,7 +121,7 @@ class GatedAttentionFusion(nn.Module):
     Notes
     -----
     Source: ``fusionmodel.py`` of the release, which wants one width for all modalities. Checked
-    against a plain re-statement with the same weights (``tests/unit/test_fusion.py``).
+    against a plain re-statement with the same weights (``tests/unit/models/test_fusion.py``).
 
     Examples
     --------

@@ -21,33 +21,12 @@ from empdis_utils.features import acoustics, per_clip
 COLUMNS = {"size": "Int64"}
 
 
-def size(path, factor=1):
-    with open(path.with_suffix(".calls"), "a") as calls:
-        calls.write("x")
-    data = path.read_bytes()
-    if data == b"bad":
-        raise per_clip.BadMediaError("unreadable", f"{path.name} is bad.")
-    return {"size": len(data) * factor, "status": "ok"}
-
-
-def calls(path):
-    log = path.with_suffix(".calls")
-    return len(log.read_text()) if log.exists() else 0
-
-
-@pytest.fixture
-def clips(tmp_path):
-    for name, content in {"a": b"1", "b": b"bad", "c": b"", "d": b"1234"}.items():
-        (tmp_path / f"{name}.bin").write_bytes(content)
-    return [(n, tmp_path / f"{n}.bin") for n in "dabcx"] + [("none", None)]
-
-
 def slow_size(path):
     """Writes down which process measured it."""
     time.sleep(0.05)
     with open(path.with_suffix(".pids"), "a") as pids:
         pids.write(f"{os.getpid()}\n")
-    return size(path)
+    return {"size": path.stat().st_size, "status": "ok"}
 
 
 def scaled(shared, path):
@@ -144,7 +123,8 @@ def test_workers_that_would_give_something_else_are_refused(dask_cluster, tmp_pa
         workers.cluster(address)
 
 
-def test_files_that_workers_do_not_see_are_an_error_not_a_missing_clip(processes, clips):
+def test_files_that_workers_do_not_see_are_an_error_not_a_missing_clip(processes, tmp_path):
+    clips = [(path.stem, path) for path in numbered(tmp_path, 3)]
     with pytest.raises(workers.ClusterError, match="need the same folders as this machine"):
         per_clip.measure(clips, unseen, COLUMNS, title="size", progress=False)
 
