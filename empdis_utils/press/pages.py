@@ -269,13 +269,26 @@ def csv_tables(artifacts, names, most=MOST_BYTES, most_packed=MOST_PACKED_BYTES)
 
 
 def trim_toc(toc, out):
-    """Keep the chapters of `toc` that have a page under `out`; runs it does not name come last."""
-    parts, named = [], {toc["root"]}
-    for part in toc["parts"]:
-        files = [c for c in part["chapters"] if any(out.glob(f"{c['file']}.*"))]
-        named |= {c["file"] for c in files}
-        if files:
-            parts.append({**part, "chapters": files})
+    """Keep the chapters of `toc` that have a page under `out`; runs it does not name come last.
+
+    Sections of a chapter without a page take its place.
+    """
+    named = {toc["root"]}
+
+    def there(chapters):
+        kept = []
+        for chapter in chapters:
+            below = there(chapter.get("sections", ()))
+            if any(out.glob(f"{chapter['file']}.*")):
+                named.add(chapter["file"])
+                apart = {k: v for k, v in chapter.items() if k != "sections"}
+                kept.append({**apart, "sections": below} if below else apart)
+            else:
+                kept += below
+        return kept
+
+    parts = [{**part, "chapters": there(part["chapters"])} for part in toc["parts"]]
+    parts = [part for part in parts if part["chapters"]]
     pages = [str(p.relative_to(out).with_suffix("")) for p in sorted(out.glob("runs/*/*.ipynb"))]
     others = [{"file": name} for name in pages if name not in named]
     if others:
@@ -395,9 +408,10 @@ def stage(runs, out, root=ROOT, shown=None, hashes=None):
                 if "::" in text:  # pages that quote a run are always read again
                     target.unlink(missing_ok=True)
             write_if_changed(target, content)
-    picture, target = runs / "book/artifacts/findings.png", out / "assets" / "findings.png"
-    if picture.exists():  # the picture of this run, in place of the one that comes with the book
-        shutil.copyfile(picture, target)
+    for picture in sorted((runs / "book/artifacts").glob("*.png")):
+        target = out / "assets" / picture.name  # takes the place of one that comes with the book
+        wanted.add(target)
+        write_if_changed(target, picture.read_bytes())
     for name, text in {**course.pages(), **reference.pages(runs)}.items():
         wanted.add(out / name)
         write_if_changed(out / name, text)

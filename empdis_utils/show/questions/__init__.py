@@ -1,0 +1,1 @@
+"""The figures and sentences of the question pages: one module for each page."""
