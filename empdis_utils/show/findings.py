@@ -138,13 +138,14 @@ def _seed_panel(runs):
         return None
     share = over["seed_rate"] / over["modality_rate"]
     rows = over.assign(
-        label=over["modality"] + ": with fusion (filled), itself (open)",
+        label=over["modality"] + ": ● with fusion, ○ with itself",
         color=over["modality"].map(style.MODALITY_COLORS),
     )
+    most_apart = over[["modality_rate", "seed_rate"]].max(axis=None)
     most, least = f"{100 * share.max():.0f}", f"{100 * share.min():.0f}"
     span = most if most == least else f"{least} to {most}"
     return rows, {
-        "value": "modality_rate", "other": "seed_rate", "low": None, "xlim": (0, None),
+        "value": "modality_rate", "other": "seed_rate", "low": None, "xlim": (0, 1.2 * most_apart),
         "xlabel": "share of clips that disagree",
         "title": f"Retraining alone makes {span} % of that disagreement (MOSI)",
     }  # fmt: skip
@@ -168,7 +169,7 @@ def _above_panel(runs, contrast):
     return rows.assign(color=rows["modality"].map(style.MODALITY_COLORS)), {
         "value": "excess", "low": "excess_low", "high": "excess_high", "lines": {0: "placebo"},
         "xlabel": "entropy above the placebo (nats)",
-        "title": f"Red and green unsure beyond a placebo: {told}",
+        "title": f"Red and green are unsure beyond a placebo in {told} tests",
     }  # fmt: skip
 
 

@@ -76,12 +76,8 @@ def rows(
     if xlim:
         ax.set_xlim(xlim)
     ax.set_ylim(len(table) - 0.3 + 0.45 * bool(lines), -0.45)
-    for x, word in (lines or {}).items():
+    for x in lines or {}:
         ax.axvline(x, color="0.35", linewidth=0.9, linestyle="--", zorder=1)
-        ax.annotate(
-            word, (x, 0), xycoords=("data", "axes fraction"), xytext=(3, 3), fontsize=8.5,
-            textcoords="offset points", color="0.25", va="bottom",
-        )  # fmt: skip
     for place, row in enumerate(table.to_dict("records")):
         color = row.get("color", "black")
         if low and np.isfinite(row[low]):
@@ -96,7 +92,15 @@ def rows(
             textcoords="offset points", fontsize=9, va="center", color=color,
             bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.8, "alpha": 0.8},
         )  # fmt: skip
+    for x, word in (lines or {}).items():
+        left, right = ax.get_xlim()
+        side = 1 if x < (left + right) / 2 else -1  # towards the wider part of the panel
+        ax.annotate(
+            word, (x, 0), xycoords=("data", "axes fraction"), xytext=(3 * side, 3), fontsize=8.5,
+            textcoords="offset points", color="0.25", va="bottom", ha={1: "left", -1: "right"}[side],
+        )  # fmt: skip
     ax.set_yticks([])
+    ax.locator_params(axis="x", nbins=5)
     ax.spines["left"].set_visible(False)
     ax.set_xlabel(xlabel, fontsize=9.5)
     ax.tick_params(labelsize=9)

@@ -67,9 +67,9 @@ def test_the_picture_has_a_panel_for_what_was_run_and_none_that_is_empty(runs, t
     split, above = drawn(runs).values()
     best = printed.table("table_01")["accuracy"].astype(float).max()
     assert split == [
-        f"paper's best, {best:.2f}", "only the recording, no content", "text model, released split"
+        "only the recording, no content", "text model, released split", f"paper's best, {best:.2f}"
     ]  # fmt: skip
-    assert above == ["placebo", "audio (votes, CREMA-D)"]
+    assert above == ["audio (votes, CREMA-D)", "placebo"]
     nothing = findings.picture(tmp_path / "nowhere", CONTRAST)
     assert [len(ax.texts) for ax in nothing.axes] == [1]
     matplotlib.pyplot.close("all")
@@ -89,7 +89,7 @@ def test_titles_follow_the_numbers(runs, accuracy, ends, word):
     split, seeds, above = drawn(runs)
     assert f"The recording alone {word}" in split
     assert seeds == "Retraining alone makes 50 to 75 % of that disagreement (MOSI)"
-    assert above == "Red and green unsure beyond a placebo: 1 of 1"
+    assert above == "Red and green are unsure beyond a placebo in 1 of 1 tests"
 
 
 def test_the_verdict_of_the_first_page_follows_its_tables(runs, tmp_path):
