@@ -97,7 +97,8 @@ def rows(
         side = 1 if x < (left + right) / 2 else -1  # towards the wider part of the panel
         ax.annotate(
             word, (x, 0), xycoords=("data", "axes fraction"), xytext=(3 * side, 3), fontsize=8.5,
-            textcoords="offset points", color="0.25", va="bottom", ha={1: "left", -1: "right"}[side],
+            textcoords="offset points", color="0.25",
+            va="bottom", ha="left" if side > 0 else "right",
         )  # fmt: skip
     ax.set_yticks([])
     ax.locator_params(axis="x", nbins=5)
