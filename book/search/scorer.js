@@ -5,7 +5,7 @@ const PLACES = [
   [/^(index|glossary|reforms|rerun|own-corpus|annotate|corpora)$/, 22],
   [/^runs\/book\//, 20],
   [/^runs\//, 15],
-  [/^reference\/api-/, -15],
+  [/^reference\/api-/, -30],
 ];
 
 var Scorer = {
