@@ -7,15 +7,14 @@ book is left out.
 from pathlib import Path
 
 import pandas as pd
-from matplotlib import pyplot as plt
 
 from empdis_utils.controls import placebo
 from empdis_utils.data import tables
 from empdis_utils.measures import dividing
 from empdis_utils.paper import printed
-from empdis_utils.show import plots, style
+from empdis_utils.show import labelled, plots, style
 
-__all__ = ["gathered", "picture", "sentences"]
+__all__ = ["front", "gathered", "picture", "sentences"]
 
 NAMES = {
     "fixture": "fixture (synthetic)",
@@ -106,60 +105,86 @@ def gathered(runs, profiles, contrast) -> pd.DataFrame:
     return pd.DataFrame(found)
 
 
-def _corpus(name, people=False):
-    return "synthetic" if name == "fixture" else f"people, {NAMES[name]}" * people or NAMES[name]
+def _best():
+    """The best accuracy in the paper's Table 1."""
+    return printed.table("table_01")["accuracy"].astype(float).max()
 
 
-def picture(runs, contrast):
-    """Three panels: what splits reward, disagreement beyond the seed, entropy above a placebo."""
-    fig, axes = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
+def _split_panel(runs):
+    """Rows and settings of the panel about the split; None without a run of EMPSPEECH."""
     base = _rows(runs, "empspeech", "recording_baseline")
+    if not len(base):
+        return None
     models = _rows(runs, "empspeech", "accuracy_unimodal")
-    if len(base):
-        split = {"release": "released split", "crossfit": "grouped folds"}
-        rows = [base.assign(label="recording only\n(released split)")]
-        if len(models):
-            label = models["modality"] + " model\n(" + models["protocol"].map(split) + ")"
-            rows.append(models.assign(label=label))
-        best = printed.table("table_01")["accuracy"].astype(float).max()
-        plots.intervals(
-            pd.concat(rows, ignore_index=True), "accuracy", "label", lines={best: "--"},
-            xlabel="accuracy", title="EMPSPEECH: what the split rewards", axes=axes[:1],
-        )  # fmt: skip
-    else:
-        plots.message("EMPSPEECH is not\nin this copy", ax=axes[0])
+    rows = [base.assign(label="only the recording, no content", color="black", hollow=True)]
+    if len(models):
+        split = {"release": "released split", "crossfit": "new recordings"}
+        label = models["modality"] + " model, " + models["protocol"].map(split)
+        colors = models["modality"].map(style.MODALITY_COLORS)
+        rows.append(models.assign(label=label, color=colors, hollow=False))
+    best, first = _best(), base.iloc[0]
+    does = "beats" if first["ci_low"] > best else "matches"
+    does = does if first["ci_high"] >= best else "falls short of"
+    return pd.concat(rows, ignore_index=True), {
+        "value": "accuracy", "lines": {best: f"paper's best, {best:.2f}"}, "xlabel": "accuracy",
+        "title": f"The recording alone {does} the paper's best model (EMPSPEECH)",
+    }  # fmt: skip
 
-    def stacked(asked):
-        parts = []
-        for name, which in asked:
-            part = _rows(runs, name, which, contrast)
-            if which == "entropy_placebo" and len(part):
-                part = part[part["placebo"] == placebo.SAME]
-            if len(part):
-                about = _corpus(name, which == "votes_placebo")
-                parts.append(part.assign(label=part["modality"] + f" ({about})"))
-        return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
-    over = stacked([(name, "modality_over_seed") for name in ("mosi", "fixture")])
-    if len(over):
-        plots.dumbbells(
-            over, "modality_rate", "seed_rate", "label", xlabel="share of clips",
-            title="Disagreement beyond the seed", ax=axes[1],
-        )  # fmt: skip
-    else:
-        plots.message("no fusion run in this copy", ax=axes[1])
-    asked = [(name, "entropy_placebo") for name in ("mosi", "fixture")]
-    above = stacked([*asked, ("cremad", "votes_placebo")])
-    if len(above):
-        plots.intervals(
-            above, "excess", "label", low="excess_low", high="excess_high", lines={0: "-"},
-            xlabel="nats above the placebo", title="More entropy in red and green?",
-            axes=axes[2:],
-        )  # fmt: skip
-        axes[2].locator_params(axis="x", nbins=5)
-    else:
-        plots.message("no placebo in this copy", ax=axes[2])
-    return fig
+def _seed_panel(runs):
+    """Rows and settings of the panel about retraining; None without a run of MOSI."""
+    over = _rows(runs, "mosi", "modality_over_seed")
+    if not len(over):
+        return None
+    share = over["seed_rate"] / over["modality_rate"]
+    rows = over.assign(
+        label=over["modality"] + ": ● with fusion, ○ with itself",
+        color=over["modality"].map(style.MODALITY_COLORS),
+    )
+    most_apart = over[["modality_rate", "seed_rate"]].max(axis=None)
+    most, least = f"{100 * share.max():.0f}", f"{100 * share.min():.0f}"
+    span = most if most == least else f"{least} to {most}"
+    return rows, {
+        "value": "modality_rate", "other": "seed_rate", "low": None, "xlim": (0, 1.2 * most_apart),
+        "xlabel": "share of clips that disagree",
+        "title": f"Retraining alone makes {span} % of that disagreement (MOSI)",
+    }  # fmt: skip
+
+
+def _above_panel(runs, contrast):
+    """Rows and settings of the panel about the placebo; None without a real run that has one."""
+    parts = []
+    for name, which in (("mosi", "entropy_placebo"), ("cremad", "votes_placebo")):
+        part = _rows(runs, name, which, contrast)
+        if which == "entropy_placebo" and len(part):
+            part = part[part["placebo"] == placebo.SAME]
+        if len(part):
+            about = "models" if name == "mosi" else "votes"
+            parts.append(part.assign(label=part["modality"] + f" ({about}, {NAMES[name]})"))
+    if not parts:
+        return None
+    rows = pd.concat(parts, ignore_index=True)
+    more = int((rows["excess_low"] > 0).sum())
+    told = f"{more} of {len(rows)}" if more else f"none of {len(rows)}"
+    return rows.assign(color=rows["modality"].map(style.MODALITY_COLORS)), {
+        "value": "excess", "low": "excess_low", "high": "excess_high", "lines": {0: "placebo"},
+        "xlabel": "entropy above the placebo (nats)",
+        "title": f"Red and green are unsure beyond a placebo in {told} tests",
+    }  # fmt: skip
+
+
+def picture(runs, contrast, width=8.0):
+    """What splits reward, disagreement beside retraining, entropy above a placebo.
+
+    `runs`: the folder of runs. `contrast`: what is set beside its placebo. `width`: inches; under
+    six, panels stand below each other. A panel without a run is left out. Returns Figure.
+    """
+    panels = [_split_panel(runs), _seed_panel(runs), _above_panel(runs, contrast)]
+    panels = [panel for panel in panels if panel is not None]
+    if not panels:
+        return plots.message("no run of a real corpus")
+    draws = [(len(t), lambda ax, t=t, how=how: labelled.rows(ax, t, **how)) for t, how in panels]
+    return labelled.figure(draws, width, 3)
 
 
 def sentences(runs, contrast) -> dict:
@@ -184,7 +209,7 @@ def sentences(runs, contrast) -> dict:
     }
     found["known"] = absent("The synthetic corpus")
     found["placebo"] = "No run with a placebo is in this copy of the book."
-    best = printed.table("table_01")["accuracy"].astype(float).max()
+    best = _best()
     right = said("empspeech", "recording_baseline", "{it} of {n} test clips", ("accuracy",))
     if right:
         found["split"] = (
@@ -229,3 +254,75 @@ def sentences(runs, contrast) -> dict:
             f"above that placebo, in nats: {'; '.join(parts)}."
         )
     return {name: style.Sentence(sentence) for name, sentence in found.items()}
+
+
+def _listed(words):
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(words[:-1]), *words[-1:]]))
+
+
+def _printed_rates():
+    """Disagreement with fusion in Table 2: smallest and largest, in percent."""
+    two = printed.table("table_02")
+    with_fusion = two[two["b"].eq("text+audio+video") | two["a"].eq("text+audio+video")]
+    rates = 100 * with_fusion["rate"].astype(float)
+    return f"{rates.min():.0f} to {rates.max():.0f} %"
+
+
+def _beyond_retraining(over):
+    """Which modalities disagree with fusion more than retraining makes them."""
+    more = over["ci_low"] > 1
+    parts = [
+        f"{r.modality} {r.ratio:.2f} [{r.ci_low:.2f}, {r.ci_high:.2f}]" for r in over.itertuples()
+    ]
+    who = _listed(over.loc[more, "modality"].tolist())
+    does = f"{who} disagree" if more.sum() > 1 else f"{who} disagrees"
+    start = "No modality disagrees" if not more.any() else does[0].upper() + does[1:]
+    return (
+        f"{start} with fusion more than retrained copies disagree with themselves: on MOSI, as a "
+        f"ratio, {_listed(parts)}, where retraining alone gives 1."
+    )
+
+
+def _above_in_words(runs, contrast):
+    """How many of the entropies in red and green lie above their placebo, and the largest."""
+    panel = _above_panel(runs, contrast)
+    if panel is None:
+        return None
+    rows = panel[0]
+    above, most = rows["excess_low"] > 0, rows.loc[rows["excess"].idxmax()]
+    return (
+        "Retrained copies of one model, and two halves of the same people's votes, have their red "
+        f"and green clips, too. Above that placebo, entropy is higher in {int(above.sum())} of "
+        f"{len(rows)} tests; the largest excess is {_interval(most, *EXCESS)} nats "
+        f"({most['label']})."
+    )
+
+
+def front(runs, contrast) -> dict:
+    """The verdict of the first page, a sentence or two for each line.
+
+    `runs`, `contrast`: as for `picture`. Returns dict of str to `style.Sentence`: claim, holds,
+    split, placebo. A line without its run says so.
+    """
+    missing = "No run that tests this is here."
+    found = dict.fromkeys(("holds", "split", "placebo"), missing)
+    found["claim"] = (
+        "A model of one modality and the fusion of all three contradict each other on "
+        f"{_printed_rates()} of clips. Such clips, called red and green, are ambiguous: for the "
+        "model, and for people."
+    )
+    over = _rows(runs, "mosi", "modality_over_seed")
+    if len(over):
+        found["holds"] = _beyond_retraining(over)
+    base = _rows(runs, "empspeech", "recording_baseline")
+    if len(base):
+        row = base.iloc[0]
+        ends = f"[{100 * row['ci_low']:.0f}, {100 * row['ci_high']:.0f}]"
+        found["split"] = (
+            f"On EMPSPEECH's released split, knowing only the recording is right on "
+            f"{100 * row['accuracy']:.1f} % {ends} of test clips. The paper's best model: "
+            f"{100 * _best():.0f} %."
+        )
+    found["placebo"] = _above_in_words(runs, contrast) or missing
+    return {name: style.Sentence(text) for name, text in found.items()}

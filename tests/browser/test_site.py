@@ -164,6 +164,23 @@ def test_search_finds_chapters_and_glossary(page, site):
         page.wait_for_selector(f"ul.search li a[href*='{expected}']")
 
 
+def test_search_shows_answers_before_the_reference(page, site):
+    for words, first in (("kappa", "questions/"), ("does it replicate", "questions/paper_holds")):
+        page.goto(f"{site}/search.html?q={words.replace(' ', '+')}")
+        page.wait_for_selector("ul.search li a")
+        assert first in page.get_attribute("ul.search li a", "href")
+        links = page.query_selector_all("ul.search li > a")
+        kinds = [link.get_attribute("href").startswith("reference/api") for link in links]
+        assert kinds == sorted(kinds)
+
+
+def test_from_the_front_page_to_does_it_hold_in_one_click(page, site):
+    page.goto(f"{site}/index.html")
+    page.click("article .sd-card a[href='questions/paper_holds.html']")
+    assert page.title().startswith("The paper holds") or "hold" in page.text_content("h1").lower()
+    assert "can be tested" in page.text_content("article p:nth-of-type(2)")
+
+
 QUADRANTS = "runs/fixture/04_quadrants.html"
 
 

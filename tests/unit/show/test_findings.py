@@ -6,6 +6,7 @@ import pytest
 
 from empdis_utils.controls import placebo
 from empdis_utils.data import tables
+from empdis_utils.paper import printed
 from empdis_utils.show import findings
 
 matplotlib.use("Agg")
@@ -48,12 +49,61 @@ def test_sentences_say_what_is_not_here(runs):
         assert said[name].endswith("is not in this copy of the book.")
 
 
-def test_the_picture_has_a_panel_or_a_reason(runs, tmp_path):
-    split, seeds, above = findings.picture(runs, CONTRAST).axes
-    labels = [text.get_text() for text in split.get_yticklabels()]
-    assert labels == ["recording only\n(released split)", "text model\n(released split)"]
-    assert seeds.texts[0].get_text() == "no fusion run in this copy"
-    assert [text.get_text() for text in above.get_yticklabels()] == ["audio (people, CREMA-D)"]
+def write(table, runs, profile, name):
+    tables.write(pd.DataFrame(table), runs / profile / "artifacts", name)
+
+
+def drawn(runs):
+    """Title -> labels of its marks, of every panel."""
+    fig = findings.picture(runs, CONTRAST)
+    matplotlib.pyplot.close(fig)
+    return {
+        ax.get_title(loc="left").replace("\n", " "): [text.get_text() for text in ax.texts]
+        for ax in fig.axes
+    }
+
+
+def test_the_picture_has_a_panel_for_what_was_run_and_none_that_is_empty(runs, tmp_path):
+    split, above = drawn(runs).values()
+    best = printed.table("table_01")["accuracy"].astype(float).max()
+    assert split == [
+        "only the recording, no content", "text model, released split", f"paper's best, {best:.2f}"
+    ]  # fmt: skip
+    assert above == ["audio (votes, CREMA-D)", "placebo"]
     nothing = findings.picture(tmp_path / "nowhere", CONTRAST)
-    assert [len(ax.texts) for ax in nothing.axes] == [1, 1, 1]
+    assert [len(ax.texts) for ax in nothing.axes] == [1]
     matplotlib.pyplot.close("all")
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "ends", "word"),
+    [(0.9, (0.85, 0.95), "beats"), (0.8, (0.7, 0.9), "matches"), (0.5, (0.4, 0.6), "falls short")],
+)
+def test_titles_follow_the_numbers(runs, accuracy, ends, word):
+    row = {"model": "recording only", "accuracy": accuracy, "n": 9}
+    row |= dict(zip(("ci_low", "ci_high"), ends, strict=True))
+    write([row], runs, "empspeech", "recording_baseline")
+    over = [{"modality": m, "baseline": "both", "modality_rate": 0.4, "seed_rate": rate}
+            for m, rate in (("text", 0.2), ("audio", 0.3))]  # fmt: skip
+    write(over, runs, "mosi", "modality_over_seed")
+    split, seeds, above = drawn(runs)
+    assert f"The recording alone {word}" in split
+    assert seeds == "Retraining alone makes 50 to 75 % of that disagreement (MOSI)"
+    assert above == "Red and green are unsure beyond a placebo in 1 of 1 tests"
+
+
+def test_the_verdict_of_the_first_page_follows_its_tables(runs, tmp_path):
+    over = [{"modality": m, "baseline": "both", "ratio": r, "ci_low": r - 0.1, "ci_high": r + 0.1,
+             "modality_rate": 0.4, "seed_rate": 0.4 / r}
+            for m, r in (("text", 0.9), ("audio", 1.5), ("video", 1.6))]  # fmt: skip
+    write(over, runs, "mosi", "modality_over_seed")
+    said = findings.front(runs, CONTRAST)
+    assert said["holds"].startswith("Audio and video disagree with fusion more than")
+    assert "text 0.90 [0.80, 1.00]" in said["holds"]
+    assert "20.0 % [10, 30]" in said["split"]
+    assert "in 1 of 1 tests; the largest excess is 0.500 [0.400, 0.600] nats" in said["placebo"]
+    nothing = findings.front(tmp_path / "nowhere", CONTRAST)
+    assert set(nothing) == set(said) and nothing["claim"] == said["claim"]
+    assert {nothing[k] for k in ("holds", "split", "placebo")} == {
+        "No run that tests this is here."
+    }
