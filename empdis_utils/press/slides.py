@@ -28,7 +28,8 @@ __all__ = [
 MARKDOWN = MarkdownIt("commonmark", {"html": False})
 ROLE = re.compile(r"\{([\w:]+)\}`([^`]*)`")
 FIGURE = re.compile(
-    r"^(`{3,}|:{3,})\{figure\}[ ]*(?P<path>\S+)\n(?P<options>(?::[\w-]+:.*\n)*)(?P<caption>.*?)^\1",
+    r"^(`{3,}|:{3,})\{figure\}[ ]*(?P<path>\S+)\n"
+    r"(?P<options>(?::[\w-]+:[^\n]*\n)*)(?P<caption>.*?)^\1",
     re.M | re.S,
 )
 

@@ -165,7 +165,7 @@ def test_a_deck_needs_no_other_file_and_shows_words_letter_by_letter(staged):
     ("name", "old", "new", "message"),
     [
         ("assets/toys-wide.png", None, None, "names the figure toys-wide.png, which no run made"),
-        ("runs/book/21_toys.ipynb", None, None, "no page book/21_toys.ipynb, whose 'answer'"),
+        ("runs/book/21_toys.ipynb", None, None, "no page book/21_toys.ipynb, whose 'share'"),
         ("questions/toys.md", None, None, "no question page toys.md"),
         ("questions/toys.md", "::answer:", "::no:", "21_toys.ipynb glued nothing named 'no'"),
         ("course/01_toys.md", "## Discuss", "## Talk", "a session has no part 'Discuss'"),
