@@ -194,7 +194,7 @@ def deck(path):
     """
     text = path.read_text(encoding="utf-8")
     try:
-        names = re.findall(r"\{doc\}`\.\./questions/(\w+)`", section(text, "In the book"))
+        names = re.findall(r"\.\./questions/(\w+)[`>]", section(text, "In the book"))
         questions = [question(path.parents[1] / "questions" / f"{name}.md") for name in names]
         ask, options = _prediction(section(text, "Predict first"))
         short = text.partition("<!-- slide -->")[2].partition("<!-- end slide -->")[0]
@@ -218,7 +218,7 @@ def deck(path):
 
 def _prediction(text):
     """Question and options (a list, as Markdown) of a box "predict first"."""
-    found = re.search(r":class: predict\n\n([^:]*?)\n\n((?:- .*\n(?:  .*\n)*)+)", text)
+    found = re.search(r":class: predict\n\n((?:.+\n)+)\n((?:- .*\n(?:  .*\n)*)+)", text)
     if not found:
         raise RunError("'Predict first' needs a question and a list of options")
     return found[1], found[2]

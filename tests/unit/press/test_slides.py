@@ -22,7 +22,7 @@ SESSION = """# Session 1: toys
 :class: predict
 
 How many *toys*,
-do you think?
+do you think: how many?
 
 - One
 - More than
@@ -41,7 +41,7 @@ Two.
 
 First the question:
 
-- {doc}`../questions/toys`
+- {doc}`How many? <../questions/toys>`
 
 ## Discuss
 
@@ -134,13 +134,13 @@ def test_a_deck_has_a_slide_for_each_part_in_order(staged):
     deck = made(staged)
     assert [part.h1 or part.h2 for part in deck.find_all("section")]
     assert [told(part.find(["h1", "h2"])) for part in deck.find_all("section")] == [
-        *("Session 1: toys", "After this session", "Predict first", "Toys are counted"),
+        *("Session 1: toys", "Objectives", "Predict first", "Toys are counted"),
         *("Toys are counted", "Discuss", "In short", "At home"),
     ]
     first, aims, ask, answer, figure, discuss, short, home = map(told, deck.find_all("section"))
     assert "about 2.5 hours at home" in first
     assert aims.endswith("count toys")
-    assert ask == "Predict first How many toys , do you think? One More than one"
+    assert ask == "Predict first How many toys , do you think: how many? One More than one"
     assert "Two." not in ask  # the answer is for afterwards
     assert (
         answer == "Toys are counted How many? Two <b>toys</b> [1, 3] of *a_b*. That is 0.3 of all."
@@ -208,4 +208,4 @@ def test_every_question_page_that_a_box_quotes_can_be_cut_where_the_box_cuts_it(
         text = (places.ROOT / "book" / "questions" / f"{name}.md").read_text()
         assert text.startswith("# ")
         assert "```{image}" in text, f"{name}.md has no figure yet"
-        assert f"../questions/{name}`" in slides.section(path.read_text(), "In the book")
+        assert f"<../questions/{name}>`" in slides.section(path.read_text(), "In the book")
