@@ -48,13 +48,16 @@ def machine():
     return lines
 
 
-def pytest_collection_finish(session):
+def pytest_sessionstart(session):
     """Say before the first test what machine this is (``-q`` leaves pytest's own header out).
 
-    By now the libraries that the tests use are loaded, so that they can be asked.
+    One process says it for all that run tests side by side.
     """
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-    if reporter:
+    if reporter and not session.config.option.collectonly:
+        import numpy  # noqa: F401  (loaded, so that they can be asked)
+        import torch  # noqa: F401
+
         for line in machine():
             reporter.write_line(line)
 
