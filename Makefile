@@ -15,12 +15,12 @@ ENV := $(if $(filter $(VENV)/bin/python,$(PY)),$(VENV)/.installed)
 BUILD ?= _build
 JOBS  ?= 2
 EMPDIS_DASK := $(or $(DASK),$(EMPDIS_DASK))
-SAID := PROFILE PROFILES NB P CSV FUSION PORT ANNOTATIONS SLEEP EMPDIS_DATA EMPDIS_CACHE BROWSER REPO
+SAID := PROFILE PROFILES NB P CSV FUSION PORT ANNOTATIONS SLEEP EMPDIS_DATA EMPDIS_CACHE BROWSER REPO SOLUTIONS
 $(foreach word,$(SAID),$(eval override $(word) := $$(value $(word))))
 export BUILD JOBS EMPDIS_DASK $(SAID)
 FLOW = @$(PY) -m empdis_utils.press.flow
 
-.PHONY: help env book status pdf test study annotate audit data clips course lint bench clean clean-cache lock
+.PHONY: help env book instructor status pdf test study annotate audit data clips course lint bench clean clean-cache lock
 
 help:  ## Explain every target
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ $(VENV)/.installed: requirements.lock requirements-torch.lock pyproject.toml
 book: $(ENV)  ## Run what has changed and render the book into _build/html
 	$(FLOW) book
 
+instructor: $(ENV)  ## The book with the solutions of the exercises, for teachers: _build/instructor/html
+	@SOLUTIONS=yes $(PY) -m empdis_utils.press.flow book
+
 status: $(ENV)  ## Say what `make book` would run, and why
 	$(FLOW) status
 
@@ -77,9 +80,9 @@ data: $(ENV)  ## Download the real corpora into the cache, checked by SHA-256
 clips: $(ENV)  ## Fetch EMPSPEECH's clips from YouTube: AGREE=yes [SLEEP=10] [AGAIN=yes] (book/rerun.md)
 	@$(PY) -m empdis_utils.data.youtube $(if $(filter yes,$(AGREE)),--agree) $${SLEEP:+--sleep "$$SLEEP"} $(if $(filter yes,$(AGAIN)),--again)
 
-course: $(ENV)  ## Put the exercises of the course into my-exercises (work that is there is kept)
-	@$(PY) -m empdis_utils.press.course my-exercises
-	@echo "open them: $(PY) -m jupyterlab my-exercises"
+course: $(ENV)  ## Put the exercises of the course into my-exercises; for nbgrader, with solutions: FORMAT=nbgrader
+	@$(PY) -m empdis_utils.press.course $(if $(filter nbgrader,$(FORMAT)),my-course --nbgrader,my-exercises)
+	@echo "$(if $(filter nbgrader,$(FORMAT)),go on: cd my-course && nbgrader generate_assignment 01_data,open them: $(PY) -m jupyterlab my-exercises)"
 
 # ---- checks ----------------------------------------------------------------------------------
 test: $(ENV) lint  ## Set up everything and run all tests

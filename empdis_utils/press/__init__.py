@@ -1,4 +1,4 @@
 """What makes the book, and no chapter needs.
 
-The plan that Make follows, one chapter run by papermill, pages, reference and course.
+The plan that Make follows, one chapter run by papermill, pages, reference, course and slides.
 """

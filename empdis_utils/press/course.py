@@ -1,8 +1,9 @@
-"""Exercises of the course: student notebooks, pages with hidden solutions, and checks.
+"""Exercises of the course: student notebooks, pages, checks, and assignments for nbgrader.
 
 ::
 
-    python -m empdis_utils.press.course FOLDER     (write the student notebooks; see `make course`)
+    python -m empdis_utils.press.course FOLDER              (student notebooks; `make course`)
+    python -m empdis_utils.press.course FOLDER --nbgrader   (`make course FORMAT=nbgrader`)
 
 One percent script per set, ``book/course/exercises/NN_name.py``, is the only source. Its cells are
 prose and set-up code, and for each exercise, by tag:
@@ -17,7 +18,8 @@ prose and set-up code, and for each exercise, by tag:
 ``wrong``
     a typical mistake. Its first line, ``# says: ...``, is part of the message that it must get.
 
-Students see neither ``solution`` nor ``wrong``, and only the call of the check.
+Students see neither ``solution`` nor ``wrong``, and only the call of the check. With
+``SOLUTIONS=yes`` (`make instructor`) the pages have them, and the site a folder of its own.
 """
 
 import argparse
@@ -25,6 +27,7 @@ import ast
 import functools
 import inspect
 import json
+import os
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -32,11 +35,23 @@ from typing import NamedTuple
 from empdis_utils.places import ROOT
 
 __all__ = [
-    "Cell", "call", "check", "execute", "notebook", "page", "pages", "read", "sets", "verdict",
+    "Cell", "assignment", "call", "check", "execute", "launch", "notebook", "page", "pages", "read",
+    "require", "sets", "site", "verdict", "write",
 ]  # fmt: skip
 
 EXERCISES = ROOT / "book" / "course" / "exercises"
 MARK = re.compile(r"^# %%(.*)$", re.MULTILINE)
+POINTS = {"routine": 1, "medium": 2, "open": 2}  # an open exercise has a point for its reasons, too
+NOT_FOR_STUDENTS = """```{admonition} With solutions
+:class: warning
+For teachers. Do not publish this copy.
+```"""
+REASONS = "Your reasons, in three sentences:"
+# What nbgrader reads beside the assignments: one line says where to write.
+CONFIG = """c = get_config()
+c.CourseDirectory.course_id = "mixed_signals"
+c.ClearSolutions.code_stub = {"python": "# Put your answer in place of the dots above."}
+"""
 
 
 class Cell(NamedTuple):
@@ -89,23 +104,100 @@ def call(cell, name):
     return f'check("{name}", {cell.exercise}, {answers})'
 
 
+def _notebook(cells):
+    """A notebook (nbformat 4.5 dict) of pairs: is it prose, its text, metadata for nbgrader."""
+    made = []
+    for prose, text, graded in cells:
+        cell = {"id": f"c{len(made)}", "metadata": {"nbgrader": graded} if graded else {}}
+        if prose:
+            cell |= {"cell_type": "markdown", "source": text}
+        else:
+            cell |= {"cell_type": "code", "execution_count": None, "outputs": [], "source": text}
+        made.append(cell)
+    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
+    return {"cells": made, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+
+
 def notebook(name):
     """The student notebook of a set (nbformat 4.5 dict): stubs, and calls of the checks."""
-    cells = []
+    return _notebook(
+        (cell.prose, call(cell, name) if cell.tag == "check" else cell.text, None)
+        for cell in read(name)
+        if cell.tag not in ("solution", "wrong")
+    )
+
+
+def _graded(name, exercise, part, points=None, solution=False):
+    """Metadata of one cell, by nbgrader's schema 3. With points it is graded."""
+    made = {
+        "schema_version": 3,
+        "grade_id": f"{name}-{exercise}-{part}",
+        "grade": points is not None,
+        "solution": solution,
+        "locked": not solution,
+        "task": False,
+    }
+    return made if points is None else {**made, "points": points}
+
+
+def assignment(name):
+    """A set as nbgrader's source notebook (nbformat 4.5 dict), solutions marked.
+
+    Set-up code is locked. An answer is the stub with the solution below it, between the marks that
+    nbgrader cuts out. The call of the check is the graded test. An open exercise has a cell for
+    reasons, graded by hand. Points: `POINTS`, by the level in the exercise's title.
+
+    Raises
+    ------
+    ValueError
+        A title that names no level.
+    """
+    cells, levels = [], {}
     for cell in read(name):
-        if cell.tag in ("solution", "wrong"):
-            continue
-        text = call(cell, name) if cell.tag == "check" else cell.text
-        made = {"cell_type": "markdown", "id": f"c{len(cells)}", "metadata": {}, "source": text}
-        if not cell.prose:
-            made |= {"cell_type": "code", "execution_count": None, "outputs": []}
-        cells.append(made)
-    kernel = {"display_name": "Python 3", "language": "python", "name": "python3"}
-    return {"cells": cells, "metadata": {"kernelspec": kernel}, "nbformat": 4, "nbformat_minor": 5}
+        here = [c for c in read(name) if c.exercise == cell.exercise]
+        reasons = "\n\n".join(c.text for c in here if c.tag == "solution" and c.prose)
+        if cell.prose and not cell.tag:
+            cells.append((True, cell.text, None))
+            for number, level in re.findall(r"^## (\d+)\..*\b(\w+)\)$", cell.text, re.M):
+                levels[int(number)] = level
+        elif not cell.tag:
+            cells.append((False, cell.text, _graded(name, len(cells), "given")))
+        elif cell.tag == "stub":
+            code = "\n\n".join(c.text for c in here if c.tag == "solution" and not c.prose)
+            marked = f"{cell.text}\n\n\n### BEGIN SOLUTION\n{code}\n### END SOLUTION"
+            told = _graded(name, cell.exercise, "answer", solution=True)
+            cells.append((False, marked, told))
+        elif cell.tag == "check":
+            level = levels.get(cell.exercise)
+            if level not in POINTS:
+                raise ValueError(f"{name}: the title of exercise {cell.exercise} names no level")
+            test = call(cell, name).replace("check(", "require(", 1)
+            test = f"from empdis_utils.press.course import require\n\n{test}"
+            cells.append((False, test, _graded(name, cell.exercise, "test", POINTS[level])))
+            if level == "open":
+                marked = f"{REASONS}\n\n### BEGIN SOLUTION\n{reasons}\n### END SOLUTION"
+                told = _graded(name, cell.exercise, "reasons", 1, solution=True)
+                cells.append((True, marked, told))
+    return _notebook(cells)
 
 
-def page(name):
-    """The page of a set in MyST Markdown: as the notebook, with solutions folded away."""
+def launch(name, repository):
+    """Markdown: how to work on a set without installing anything, for ``owner/name`` on GitHub."""
+    lab = f"{repository}/HEAD?labpath=my-exercises%2F{name}.ipynb"
+    return f"[Open in Binder](https://mybinder.org/v2/gh/{lab}): nothing to install."
+
+
+def page(name, solutions=False, repository=""):
+    """The page of a set in MyST Markdown: as the notebook.
+
+    Parameters
+    ----------
+    name : str
+    solutions : bool
+        With the solutions, folded away: for teachers.
+    repository : str
+        ``owner/name`` on GitHub, for a launch button; empty: none.
+    """
     parts, solution = [], []
 
     def close():
@@ -116,7 +208,7 @@ def page(name):
 
     number = 0
     for cell in read(name):
-        if cell.tag == "wrong":
+        if cell.tag == "wrong" or (cell.tag == "solution" and not solutions):
             continue
         text = call(cell, name) if cell.tag == "check" else cell.text
         text = text if cell.prose else f"```python\n{text}\n```"
@@ -134,14 +226,33 @@ def page(name):
         "book's environment, or run `make course` for all of them. The page shows no outputs: they "
         "are yours to make."
     )
+    if repository:
+        how += " " + launch(name, repository)
+    if solutions:
+        how += f"\n\n{NOT_FOR_STUDENTS}"
     return "\n\n".join([title, how, "\n".join(rest).strip(), *parts[1:]]) + "\n"
+
+
+def _solutions():
+    return os.environ.get("SOLUTIONS") == "yes"
+
+
+def site(build):
+    """Folder of the site that is asked for: `build`, or with solutions one of its own inside."""
+    if not _solutions():
+        return build
+    apart = build / "instructor"
+    apart.mkdir(parents=True, exist_ok=True)
+    if not (apart / "runs").is_symlink():
+        (apart / "runs").symlink_to(Path("..", "runs"), target_is_directory=True)
+    return apart
 
 
 def pages():
     """Every generated file of the course: dict of path under the book's source to text."""
     made = {}
     for name in sets():
-        made[f"course/exercises/{name}.md"] = page(name)
+        made[f"course/exercises/{name}.md"] = page(name, _solutions(), os.environ.get("REPO", ""))
         made[f"course/notebooks/{name}.ipynb"] = json.dumps(notebook(name), indent=1) + "\n"
     return made
 
@@ -214,19 +325,48 @@ def check(name, number, *answers):
     print(f"Exercise {number}: not yet. {wrong}." if wrong else f"Exercise {number}: right.")
 
 
-def main(arguments=None):
-    """Command line: write the student notebooks into a folder; files that are there are kept."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("folder", type=Path)
-    folder = parser.parse_args(arguments).folder
-    folder.mkdir(parents=True, exist_ok=True)
+def require(name, number, *answers):
+    """Refuse answers that `verdict` finds wrong: for notebooks that nbgrader grades.
+
+    Raises
+    ------
+    AssertionError
+        With the sentence of the verdict.
+    """
+    if wrong := verdict(name, number, *answers):
+        raise AssertionError(wrong)
+
+
+def write(folder, nbgrader=False):
+    """Write the notebooks into a folder; files that are there are kept. Prints what it does.
+
+    For nbgrader each set is an assignment: ``source/NAME/NAME.ipynb``, with its settings beside.
+    """
+    texts = {}
     for name in sets():
-        path = folder / f"{name}.ipynb"
+        if not nbgrader:
+            texts[folder / f"{name}.ipynb"] = json.dumps(notebook(name), indent=1) + "\n"
+        elif any(cell.tag == "stub" for cell in read(name)):
+            path = folder / "source" / name / f"{name}.ipynb"
+            texts[path] = json.dumps(assignment(name), indent=1) + "\n"
+    if nbgrader:
+        texts[folder / "nbgrader_config.py"] = CONFIG
+    for path, text in texts.items():
         if path.exists():
             print(f"{path}: kept, it may hold your work (delete it to start afresh)")
             continue
-        path.write_text(json.dumps(notebook(name), indent=1) + "\n", encoding="utf-8")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
         print(f"{path}: new")
+
+
+def main(arguments=None):
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--nbgrader", action="store_true", help="assignments with solutions")
+    asked = parser.parse_args(arguments)
+    write(asked.folder, asked.nbgrader)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from empdis_utils.press import inputs, run
+from empdis_utils.press import course, inputs, run
 from empdis_utils.press.parameters import (
     RunError,
     chapter_parameters,
@@ -401,7 +401,7 @@ def book(asked, runs, hashes, only_say=False):
     """Run what has changed and render the book; or say what would run."""
     from empdis_utils.press import pages
 
-    build = runs.parent
+    build = course.site(runs.parent)
     with locked(runs, *profiles()):
         jobs, notes, shown = book_jobs(runs, hashes, asked.profiles.split())
         for note in notes:

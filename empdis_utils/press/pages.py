@@ -30,7 +30,7 @@ from pathlib import Path
 import yaml
 
 from empdis_utils.places import ROOT
-from empdis_utils.press import course, inputs, limits, parameters, run
+from empdis_utils.press import course, inputs, limits, parameters, run, slides
 from empdis_utils.press.parameters import GIVEN_BY_RUN, RunError
 from empdis_utils.press.run import write_if_changed
 from empdis_utils.show.templates import render as fill
@@ -415,6 +415,7 @@ def stage(runs, out, root=ROOT, shown=None, hashes=None):
     for name, text in {**course.pages(), **reference.pages(runs)}.items():
         wanted.add(out / name)
         write_if_changed(out / name, text)
+    wanted |= slides.write(out)
     wanted.add(out / "_config.yml")
     write_if_changed(out / "_config.yml", (root / "_config.yml").read_text(encoding="utf-8"))
     # not under _static: the renderer puts every script found there on every page

@@ -1,7 +1,10 @@
 """What is installed, and what the workflow runs, is named by its content. Oracle: the grammar."""
 
 import re
+import subprocess
+import sys
 import tomllib
+from pathlib import Path
 
 import pytest
 import yaml
@@ -40,6 +43,22 @@ def test_actions_are_pinned_to_commits(steps):
     for action in used:
         assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action), action
         assert re.search(rf"{action} # v\d+\.\d+\.\d+\n", text), f"{action}: which version?"
+
+
+def test_the_workflow_is_what_github_reads_and_has_no_known_weakness():
+    """Oracle: GitHub's schema of workflows, as check-jsonschema carries it; and zizmor's audits."""
+    folder = ROOT / ".github" / "workflows"
+    schema = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        "vendor.github-workflows",
+    ]
+    zizmor = [str(Path(sys.executable).with_name("zizmor")), "--offline", "--no-progress"]
+    for call in ([*schema, *map(str, folder.iterdir())], [*zizmor, str(folder)]):
+        done = subprocess.run(call, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_the_checkout_keeps_no_credentials(steps):

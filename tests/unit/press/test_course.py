@@ -1,10 +1,16 @@
-"""Oracle: each exercise's own solution, stub and typical mistakes, run as a student would."""
+"""Oracle: each exercise's own solution, stub and typical mistakes, run as a student would.
+
+For assignments: nbgrader's published schema of cells, version 3 (nbgraderformat/v3.json), and the
+rules beside it in its validator.
+"""
 
 import inspect
 import json
+import os
 import re
 import shlex
 
+import fastjsonschema
 import nbformat
 import pytest
 
@@ -74,8 +80,21 @@ def test_students_get_a_valid_notebook_without_solutions_or_mistakes(name):
 
 
 @pytest.mark.parametrize("name", course.sets())
-def test_the_page_folds_every_solution_and_shows_no_mistake(name):
-    page = course.page(name)
+def test_the_page_for_students_has_no_solution_and_no_mistake(name):
+    made = course.pages()
+    text = made[f"course/exercises/{name}.md"] + made[f"course/notebooks/{name}.ipynb"]
+    for cell in course.read(name):
+        if cell.tag in ("solution", "wrong"):
+            assert cell.text not in text
+            assert json.dumps(cell.text)[1:-1] not in text
+    assert "solution" not in text.lower()
+
+
+@pytest.mark.parametrize("name", course.sets())
+def test_the_page_for_teachers_folds_every_solution_and_shows_no_mistake(name, monkeypatch):
+    monkeypatch.setenv("SOLUTIONS", "yes")
+    page = course.pages()[f"course/exercises/{name}.md"]
+    assert "Do not publish this copy" in page
     folded = "\n".join(re.findall(r"^````\{dropdown\}.*?^````$", page, re.S | re.M))
     for cell in course.read(name):
         if cell.tag == "solution":
@@ -84,6 +103,126 @@ def test_the_page_folds_every_solution_and_shows_no_mistake(name):
             assert cell.text not in page
     assert f"../notebooks/{name}.ipynb" in page
     assert f"course/notebooks/{name}.ipynb" in course.pages()
+
+
+def test_solutions_go_into_a_folder_of_their_own(tmp_path, monkeypatch):
+    (tmp_path / "runs" / "demo").mkdir(parents=True)
+    for said in ("", "no"):
+        monkeypatch.setenv("SOLUTIONS", said)
+        assert course.site(tmp_path) == tmp_path
+    monkeypatch.setenv("SOLUTIONS", "yes")
+    for _ in range(2):
+        assert course.site(tmp_path) == tmp_path / "instructor"
+    assert (tmp_path / "instructor" / "runs" / "demo").is_dir()
+    assert os.readlink(tmp_path / "instructor" / "runs") == "../runs"
+
+
+def test_pages_launch_their_notebook_where_the_book_has_a_home(monkeypatch):
+    assert "mybinder" not in course.page("04_quadrants")
+    monkeypatch.setenv("REPO", "someone/a-book")
+    link = (
+        "https://mybinder.org/v2/gh/someone/a-book/HEAD?labpath=my-exercises%2F04_quadrants.ipynb"
+    )
+    assert f"]({link})" in course.pages()["course/exercises/04_quadrants.md"]
+    (made,) = re.findall(r"press.course (.*)", (places.ROOT / ".binder/postBuild").read_text())
+    assert made == "my-exercises"  # where the link looks
+    assert os.access(places.ROOT / ".binder/postBuild", os.X_OK)
+
+
+# nbgrader/nbgraderformat/v3.json of nbgrader 0.9.6 (BSD-3-Clause), without its descriptions.
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "schema_version": {"type": "integer", "minimum": 3, "maximum": 3},
+        "grade": {"type": "boolean"},
+        "locked": {"type": "boolean"},
+        "solution": {"type": "boolean"},
+        "task": {"type": "boolean"},
+        "grade_id": {"type": "string", "pattern": r"^[a-zA-Z0-9_\-]*$"},
+        "points": {"type": "number", "minimum": 0},
+        "checksum": {"type": "string", "minLength": 32, "maxLength": 32},
+        "cell_type": {"type": "string", "enum": ["raw", "code", "markdown"]},
+    },
+    "required": ["schema_version", "grade", "locked", "solution"],
+    "additionalProperties": False,
+}
+SETS = [name for name in course.sets() if name in dict(EXERCISES)]
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_an_assignment_is_what_nbgrader_reads(name):
+    made = course.assignment(name)
+    nbformat.validate(nbformat.from_dict(made))
+    valid, ids = fastjsonschema.compile(SCHEMA), []
+    for cell in made["cells"]:
+        told = cell["metadata"].get("nbgrader")
+        if told is None:
+            assert cell["cell_type"] == "markdown"
+            continue
+        valid(told)
+        ids.append(told["grade_id"])
+        assert told["grade"] == ("points" in told)
+        assert told["locked"] != told["solution"]
+        if cell["cell_type"] == "markdown":
+            assert told["grade"] and told["solution"]
+        begins, ends = (cell["source"].count(f"### {end} SOLUTION") for end in ("BEGIN", "END"))
+        assert begins == ends == told["solution"]
+    assert len(set(ids)) == len(ids)
+
+
+def by_grade_id(name):
+    """Sources of an assignment's cells, by their name."""
+    made = [(c["metadata"].get("nbgrader"), c["source"]) for c in course.assignment(name)["cells"]]
+    return {told["grade_id"]: source for told, source in made if told}
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_an_assignment_asks_and_grades_every_exercise(name):
+    given = by_grade_id(name)
+    released = {}
+    for one, exercise in EXERCISES:
+        if one != name:
+            continue
+        answer = given[f"{name}-{exercise}-answer"]
+        cut, _, rest = answer.partition("### BEGIN SOLUTION")
+        solution, _, after = rest.partition("### END SOLUTION")
+        (stub,) = [c.text for c in course.read(name) if (c.exercise, c.tag) == (exercise, "stub")]
+        assert cut.strip() == stub.strip() and after == ""
+        code = "\n\n".join(c.text for c in cells(name, exercise, "solution"))
+        assert solution.strip() == code.strip()
+        released[exercise] = cut
+        call = f'require("{name}", {exercise}, '
+        assert call in given[f"{name}-{exercise}-test"]
+    assert f"{name}-{max(released)}-reasons" in given
+
+
+def test_a_graded_test_stops_on_a_wrong_answer_with_its_sentence():
+    given = by_grade_id("04_quadrants")
+    answer, test = (given[f"04_quadrants-1-{part}"] for part in ("answer", "test"))
+    names = course.execute("04_quadrants", answer)
+    exec(test, names)
+    names = course.execute("04_quadrants", answer.partition("### BEGIN")[0])
+    with pytest.raises(AssertionError, match="what quadrant returns is still empty"):
+        exec(test, names)
+
+
+def test_an_exercise_without_a_level_has_no_points(monkeypatch):
+    cells = [c._replace(text=c.text.replace("(open)", "")) for c in course.read("04_quadrants")]
+    monkeypatch.setattr(course, "read", lambda name: cells)
+    with pytest.raises(ValueError, match="04_quadrants: the title of exercise 4 names no level"):
+        course.assignment("04_quadrants")
+
+
+def test_assignments_are_written_where_nbgrader_looks(tmp_path, capsys):
+    course.main([str(tmp_path), "--nbgrader"])
+    for name in SETS:
+        made = json.loads((tmp_path / "source" / name / f"{name}.ipynb").read_text())
+        assert made == course.assignment(name)
+    assert sorted(p.name for p in (tmp_path / "source").iterdir()) == SETS
+    compile((tmp_path / "nbgrader_config.py").read_text(), "config", "exec")
+    (tmp_path / "nbgrader_config.py").write_text("mine")
+    course.main([str(tmp_path), "--nbgrader"])
+    assert (tmp_path / "nbgrader_config.py").read_text() == "mine"
 
 
 def test_check_says_what_is_wrong_and_goes_on(capsys):
@@ -170,8 +309,10 @@ def test_every_session_page_has_its_parts_and_a_slide():
             text = path.read_text(encoding="utf-8")
             parts = re.findall(r"^## (.*)$", text, re.M)
             assert parts == [
-                *("In short", "Objectives", "Reading", "90 minutes", "Run", "Discuss", "Take home")
+                *("Predict first", "Objectives", "In the book", "Reading", "90 minutes", "Run"),
+                *("Discuss", "Homework", "In short", "Take home"),
             ]
+            assert f'href="slides/{path.stem}.html"' in text
             slide = text.split("<!-- slide -->")[1].split("<!-- end slide -->")[0]
             assert 3 <= slide.count("\n- ") <= 6
             minutes = [int(m) for m in re.findall(r"^\| (\d+) \|", text, re.M)]
