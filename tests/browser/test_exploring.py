@@ -48,7 +48,9 @@ def opened(browser, predictions, tmp_path_factory):
     (folder / "explorer/plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
     table = quadrants(predictions, THRESHOLD)
     clips = sorted(set(table["clip_id"]))
-    manifest = pd.DataFrame({"clip_id": clips, "dialog_id": "d", "transcript": LINK, "label": "x"})
+    manifest = pd.DataFrame(
+        {"clip_id": clips, "dialog_id": "d", "transcript": LINK, "label": "x", "y": 1}
+    )
     body = explorer.page(explorer.records(table, manifest), "run", threshold=THRESHOLD)
     head = '<meta charset="utf-8"><script src="../_static/explorer.js"></script>'
     (folder / "pages/page.html").write_text(f"<!doctype html>{head}{body}", encoding="utf-8")

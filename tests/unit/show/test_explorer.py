@@ -26,7 +26,13 @@ def made():
     ]  # fmt: skip
     quadrants = disagreement.quadrants(pd.concat(rows, ignore_index=True))
     manifest = pd.DataFrame(
-        {"clip_id": clips, "dialog_id": "d", "transcript": [SAID, None, *clips[2:]], "label": "x"}
+        {
+            "clip_id": clips,
+            "dialog_id": "d",
+            "transcript": [SAID, None, *clips[2:]],
+            "label": "x",
+            "y": y,
+        }
     )
     return quadrants, manifest
 
