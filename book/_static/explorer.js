@@ -96,7 +96,7 @@
     }
 
     function draw({ one, both, groups }) {
-      const ink = getComputedStyle(root).color;
+      const ink = getComputedStyle(root).color, grid = { gridcolor: "rgba(128,128,128,0.25)", zeroline: false };
       const traces = QUADRANTS.map((name) => ({
         type: "scatter", mode: "markers", name: name + " (" + look.meaning[name] + ")",
         x: groups[name].map((i) => one[i]), y: groups[name].map((i) => both[i]), customdata: groups[name],
@@ -125,8 +125,8 @@
         });
       }
       Plotly.react(plot, traces, {
-        xaxis: { title: { text: plain(controls.modality.value) + ": confidence in the correct label" }, range: [-0.02, 1.02] },
-        yaxis: { title: { text: "fusion" }, range: [-0.07, 1.07] }, annotations: notes,
+        xaxis: { title: { text: plain(controls.modality.value) + ": confidence in the correct label" }, range: [-0.02, 1.02], ...grid },
+        yaxis: { title: { text: "fusion" }, range: [-0.07, 1.07], ...grid }, annotations: notes,
         shapes: [line({ x0: threshold, x1: threshold, y0: 0, y1: 1 }), line({ y0: threshold, y1: threshold, x0: 0, x1: 1 })],
         showlegend: false, margin: { t: 10, r: 10, l: narrow.matches ? 40 : 50, b: 42 }, height: narrow.matches ? 360 : 460,
         paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: ink }, hovermode: "closest",
@@ -160,11 +160,11 @@
       }
       const text = seeds().length < 2 ? "One training." : seen.size === 1 ? "The same quadrant in every training at this threshold."
         : "In " + seeds().length + " trainings at this threshold it is " + [...seen].join(", then ") + ".";
-      table.append(element("caption", "Quadrant of the clip by training (down) and threshold (across). " + text), element("thead"), rows);
+      table.append(element("caption", "Training (down), threshold (across)"), element("thead"), rows);
       table.tHead.append(head);
       const wrapper = element("div", undefined, { class: "explorer-scroll", tabindex: "0", role: "region", "aria-label": "Quadrant of the clip by training and threshold" });
       wrapper.append(table);
-      return wrapper;
+      return [element("p", text), wrapper];
     }
 
     function truth(i) {
@@ -198,7 +198,7 @@
       fact("quadrant", quadrant + " (" + look.meaning[quadrant] + ")");
       const words = data.clips.transcript[i];
       card.replaceChildren(element("p", "Clip " + data.clips.id[i], { class: "explorer-clip" }),
-        words ? element("blockquote", words) : element("p", "(no transcript)"), media(i), facts, walk(), ...truth(i));
+        words ? element("blockquote", words) : element("p", "(no transcript)"), media(i), facts, ...walk(), ...truth(i));
       card.dataset.clip = data.clips.id[i];
       controls.clip.value = data.clips.id[i];
     }

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
-from empdis_utils.data.tables import QUADRANTS
+from empdis_utils.data.tables import QUADRANTS, in_order
 from empdis_utils.measures import inference
 from empdis_utils.show import cards, style
 
 __all__ = [
-    "PAGES", "answer", "candidates", "card", "changes", "compared", "control", "draw", "followed",
-    "front",
+    "PAGES", "answer", "beyond_blue", "candidates", "card", "changes", "compared", "control",
+    "draw", "followed", "front", "others",
 ]  # fmt: skip
 
 #: The pages on which the card grows by a line, in the order of the book.
@@ -185,10 +185,14 @@ def _entropy(entropy, clip_id):
 def _judges(annotations, clip_id):
     own = annotations[annotations["clip_id"] == clip_id].sort_values(["annotator", "round"])
     said = [
-        f"{name}, {CALLED.get(m, m)}: {' then '.join(part['judgment'])}"
-        for (m, name), part in own.groupby(["modality", "annotator"], sort=False)
+        f"{CALLED.get(m, m)}, then all: "
+        + ", ".join(
+            f"{name} {' then '.join(part['judgment'])}"
+            for name, part in own[own["modality"] == m].groupby("annotator")
+        )
+        for m in in_order(own["modality"].unique())
     ]
-    return f"{'; '.join(said)} (one modality, then all)." if said else "not among the clips judged."
+    return f"{'; '.join(said)}." if said else "not among the clips judged."
 
 
 def card(corpus, clip_id, lines, upto):
@@ -285,21 +289,36 @@ def answer(table, modality="text"):
     red = table.query("modality == @modality and quadrant == 'red'").set_index("corpus")
     more = table.query("modality == @modality and quadrant == 'red - blue'").set_index("corpus")
     most = [c for c in corpora if red["ci_low"][c] > 0.5]
-    beyond = [c for c in corpora if more["ci_low"][c] > 0]
+    rest = [c for c in corpora if c not in most]
     first = f"Train the same models again with other seeds, and {told} change quadrant."
-    if len(most) == len(corpora):
-        second = "So red says less about a clip than about one training"
-    elif most:
-        second = f"On {' and '.join(most)} red says less about a clip than about one training"
-    else:
-        second = "Whether most red clips change cannot be told from so few"
-    if len(beyond) == len(corpora):
-        second += ": they change more often than blue ones on each corpus."
-    elif beyond:
-        second += f": they change more often than blue ones on {' and '.join(beyond)}."
-    else:
-        second += ", and no more so than blue does, as far as can be told."
+    if not most:
+        return style.Sentence(f"{first} Whether most red clips change cannot be told from so few.")
+    second = f"On {' and '.join(most)} red therefore says less about a clip than about one training"
+    if all(more["ci_low"][c] > 0 for c in most):
+        second += ", and red clips change more often than blue ones"
+    second += f"; on {' and '.join(rest)} too few are red to say so." if rest else "."
     return style.Sentence(f"{first} {second}")
+
+
+def others(table, modalities=("audio", "video")):
+    """One sentence: the same of the other modalities, on each corpus."""
+    corpora = dict.fromkeys(table["corpus"])
+    told = [compared(table, corpus, m) for m in modalities for corpus in corpora]
+    return style.Sentence(f"Of the others, {', '.join(told[:-1])} and {told[-1]} change.")
+
+
+def beyond_blue(table, modality="text"):
+    """One sentence for each corpus: do red clips change more often than blue ones?"""
+    said = []
+    for _, row in table.query("modality == @modality and quadrant == 'red - blue'").iterrows():
+        verb = style.by_side(
+            row, "less often than", "not measurably more often than", "more often than"
+        )
+        said.append(
+            f"On {row['corpus']} red {modality} clips change {verb} blue ones: the shares differ by "
+            f"{style.estimate_text(row, 'share')}."
+        )
+    return style.Sentence(" ".join(said))
 
 
 def control(placebo, corpus, modality="text"):
