@@ -191,6 +191,19 @@ def test_the_marked_clip_has_its_path_and_its_truth_is_revealed_on_demand(opened
     assert opened.query_selector(".explorer-truth") is None
 
 
+def move(page, modality, seed, threshold):
+    """Set three controls at once, so that the picture is drawn once."""
+    page.evaluate(
+        """(given) => {
+          for (const [name, value] of Object.entries(given)) {
+            document.querySelector(`[data-set=${name}]`).value = value;
+          }
+          document.querySelector("[data-set=threshold]").dispatchEvent(new Event("input"));
+        }""",
+        {"modality": modality, "seed": seed, "threshold": repr(float(threshold))},
+    )
+
+
 def differ(page):
     return page.text_content(".explorer-differ")
 
@@ -268,9 +281,10 @@ GOOD = {
 }
 
 
-@pytest.mark.parametrize("take", [choose, drop])
 @pytest.mark.parametrize("case", GOOD)
-def test_a_csv_gives_the_numbers_of_python(opened, tmp_path, case, take):
+def test_a_csv_gives_the_numbers_of_python(opened, tmp_path, case):
+    """Dropped or chosen; quadrants, entropy and disagreement at five thresholds."""
+    take = drop if "seeds" in case else choose
     (tmp_path / "mine.csv").write_bytes(GOOD[case])
     given = manifests.read_predictions(tmp_path / "mine.csv").predictions
     given = given[given["split"] == "test"]
@@ -280,12 +294,10 @@ def test_a_csv_gives_the_numbers_of_python(opened, tmp_path, case, take):
     rates = disagreement.pairwise_disagreement(compared)
     assert take(opened, GOOD[case]) == "taken"
     assert "stayed on this computer" in opened.text_content(".explorer-said")
-    for threshold in (0.5, 0.25, *NEAR, 0.8):
+    for threshold in (0.5, 0.25, 0.50004, 0.6, 0.8):
         table = disagreement.quadrants(compared, threshold=threshold, **who)
-        opened.fill("[data-set=threshold]", repr(float(threshold)))
         for (modality, seed), part in table.groupby(["modality", "seed"]):
-            opened.select_option("[data-set=modality]", modality)
-            opened.select_option("[data-set=seed]", seed)
+            move(opened, modality, seed, threshold)
             entropy = pd.Series(uncertainty.predictive_entropy(part["conf_fusion"]), part.index)
             for name, (n, mean) in shown(opened).items():
                 inside = part["quadrant"] == name

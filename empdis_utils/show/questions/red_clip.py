@@ -315,8 +315,8 @@ def beyond_blue(table, modality="text"):
             row, "less often than", "not measurably more often than", "more often than"
         )
         said.append(
-            f"On {row['corpus']} red {modality} clips change {verb} blue ones: the shares differ by "
-            f"{style.estimate_text(row, 'share')}."
+            f"On {row['corpus']} red {modality} clips change {verb} blue ones: the shares differ "
+            f"by {style.estimate_text(row, 'share')}."
         )
     return style.Sentence(" ".join(said))
 
@@ -343,9 +343,9 @@ def control(placebo, corpus, modality="text"):
     ends = f"{row['excess']:.2f} [{row['excess_low']:.2f}, {row['excess_high']:.2f}]"
     side = style.by_side(
         {"ci_low": row["excess_low"], "ci_high": row["excess_high"]},
-        "more than retraining does",
-        "no more than retraining does: not diagnostic",
-        "less than retraining does",
+        "nearer to it than retraining puts them",
+        "which retraining alone does, too: not diagnostic",
+        "farther from it than retraining puts them",
     )
     return style.Sentence(f"{nearer} (difference {ends}, {side}).")
 
