@@ -73,7 +73,7 @@
       else if (seen !== name) found.push(problem(1, name, "another name than " + seen + ", which looks the same", name));
     }
     const repeated = names.filter((name, i) => names.indexOf(name) !== i);
-    for (const column of new Set(["clip_id", "y", ...repeated])) {
+    for (const column of names.length ? new Set(["clip_id", "y", ...repeated]) : []) {
       if (names.filter((name) => name === column).length !== 1) found.push(problem(1, column, "this column, once", names.join(",")));
     }
     if (!rows.length) found.push(problem(1, "(any)", "at least one row", "none"));

@@ -76,10 +76,12 @@ def opened(browser, predictions, tmp_path_factory):
 
 
 @pytest.fixture(autouse=True)
-def _first_corpus(request):
-    """Every test begins with the first corpus, as the page does."""
+def _as_it_starts(request):
+    """Every test begins with the first corpus, modality and seed, as the page does."""
     if "opened" in request.fixturenames:
-        request.getfixturevalue("opened").select_option("[data-set=corpus]", "0")
+        page = request.getfixturevalue("opened")
+        for name, value in (("corpus", "0"), ("modality", "text"), ("seed", "ensemble")):
+            page.select_option(f"[data-set={name}]", value)
 
 
 def shown(page):
