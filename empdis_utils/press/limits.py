@@ -121,6 +121,7 @@ def field(name, schema, now):
         "field.html",
         parameter=name,
         now=now,
+        limits=json.dumps({k: v for k, v in schema.items() if k != "description"}),
         choices=[c if isinstance(c, str) and c else json.dumps(c) for c in choices],
         step={"integer": "1", "number": "any"}.get(str(schema.get("type"))),  # one type, or a list
         low=schema.get("minimum", schema.get("exclusiveMinimum")),

@@ -4,17 +4,20 @@ A card holds its own media, so a page of cards needs no other file. Words of the
 """
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 from markupsafe import Markup, escape
 from PIL import Image
 
-from empdis_utils.data import checks, playable
+from empdis_utils.data import catalogue, checks, playable
 from empdis_utils.data.media import BadMediaError, load_frames, one_clip
+from empdis_utils.data.tables import MODALITIES
 from empdis_utils.show import style
 from empdis_utils.show.templates import render
 
-__all__ = ["choose", "clip_card", "clip_cards"]
+__all__ = ["choose", "clip_card", "clip_cards", "planted", "showable", "story"]
 
 SHAPES = {"o": "circle", "X": "cross", "^": "triangle", "s": "square"}
 GLYPHS = {"o": "●", "X": "✖", "^": "▲", "s": "■"}
@@ -55,7 +58,7 @@ def clip_card(corpus, quadrant, judgments=(), max_bytes=MAX_BYTES, judges=None):
     if rows.empty:
         raise KeyError(f"corpus '{corpus.name}' has no clip {clip_id!r}")
     clip = rows.iloc[0]
-    words = clip["transcript"] if isinstance(clip["transcript"], str) else ""
+    words = clip["transcript"] if isinstance(clip["transcript"], str) else None
     marker = style.QUADRANT_MARKERS[quadrant["quadrant"]]
     judges = judges or (f"{modality} model", "fusion model")
     facts = [
@@ -71,8 +74,88 @@ def clip_card(corpus, quadrant, judgments=(), max_bytes=MAX_BYTES, judges=None):
         **{"clip_id": clip_id, "modality": modality, "quadrant": quadrant["quadrant"]},
         **{"color": style.QUADRANT_COLORS[quadrant["quadrant"]], "meaning": meaning},
         **{"glyph": GLYPHS[marker], "shape": SHAPES[marker], "words": words, "facts": facts},
-        media=_media(corpus, clip, words, max_bytes),
+        media=_media(corpus, clip, words or "", max_bytes),
     )
+
+
+def story(corpus, clip_id, facts, title="", parts=("frames",), secret="", max_bytes=MAX_BYTES):
+    """One clip and what is known of it so far: a card that grows from page to page.
+
+    Parameters
+    ----------
+    corpus : corpora.Corpus
+    clip_id : str
+    facts : sequence of pairs of str
+        What each line is about, and what it says. The last one is marked as new.
+    title : str
+        What the card is called.
+    parts : sequence of str
+        Which of ``frames``, ``sound`` and ``video`` it holds.
+    secret : str
+        What a reader may reveal; empty for nothing.
+    max_bytes : int
+        As for `clip_card`.
+
+    Returns
+    -------
+    markupsafe.Markup
+
+    Raises
+    ------
+    KeyError
+        A clip that the corpus does not have.
+    """
+    rows = corpus.manifest[corpus.manifest["clip_id"] == clip_id]
+    if rows.empty:
+        raise KeyError(f"corpus '{corpus.name}' has no clip {clip_id!r}")
+    clip = rows.iloc[0]
+    words = clip["transcript"] if isinstance(clip["transcript"], str) else ""
+    return render(
+        "clip_story.html",
+        **{"title": title, "clip_id": clip_id, "label": clip["label"], "words": words},
+        **{"facts": list(facts), "secret": secret, "synthetic": corpus.synthetic},
+        media=_media(corpus, clip, words, max_bytes, parts),
+    )
+
+
+def planted(truth):
+    """What was planted in each clip of the synthetic corpus, as a sentence.
+
+    Parameters
+    ----------
+    truth : DataFrame
+        clip_id, and for each modality MODALITY_cue and MODALITY_strength.
+
+    Returns
+    -------
+    Series of str
+        By clip_id, such as ``text supports the label (strength 0.64), audio contradicts it …``.
+    """
+    modalities = [m for m in MODALITIES if f"{m}_cue" in truth]
+
+    def told(row):
+        said = []
+        for m in modalities:
+            cue, strength = row[f"{m}_cue"], row[f"{m}_strength"]
+            does = "says nothing of" if cue == "neutral" else cue
+            how = "" if cue == "neutral" else f" (strength {strength:.2f})"
+            said.append(f"{m} {does} {'it' if said else 'the label'}{how}")
+        return f"Planted: {', '.join(said)}."
+
+    said = [told(row) for row in truth.to_dict("records")]
+    return pd.Series(said, index=truth["clip_id"], name="planted", dtype="str")
+
+
+def showable(corpus):
+    """The corpus with what a page may show: the words of published corpora are their publishers'.
+
+    Returns
+    -------
+    corpora.Corpus
+    """
+    if corpus.name not in catalogue.CATALOGUE:
+        return corpus
+    return replace(corpus, manifest=corpus.manifest.assign(transcript=None))
 
 
 def clip_cards(corpus, quadrants, judgments=(), max_bytes=MAX_BYTES, judges=None):
@@ -131,7 +214,7 @@ def _judgments(judgments, clip_id, modality):
     }
 
 
-def _media(corpus, clip, words, max_bytes):
+def _media(corpus, clip, words, max_bytes, parts=("frames", "sound", "video")):
     """Frames, sound and video as HTML, within `max_bytes`; a sentence for what is not there."""
     if corpus.root is None:
         return _html(note="This copy has no sound or picture of this corpus.")
@@ -147,6 +230,8 @@ def _media(corpus, clip, words, max_bytes):
         ("sound", audio or video, lambda: _sound(audio or video)),
         ("video", video, lambda: _video(video, audio, words)),
     ):
+        if part not in parts:
+            continue
         if path is None:
             notes.append(f"No {part}.")
             continue

@@ -195,3 +195,36 @@ def test_cards_together_need_no_file_and_no_network(corpus, quadrants):
     for element in page.select("[src]"):
         assert element["src"].startswith("data:")
     assert Path(corpus.root).name not in {e.get("href") for e in page.select("[href]")}
+
+
+def test_what_was_planted_is_a_sentence_of_the_truth(corpus):
+    said = cards.planted(corpus.truth)
+    truth = corpus.truth.set_index("clip_id")
+    assert said.index.tolist() == truth.index.tolist()
+    for clip_id, row in truth.iterrows():
+        for modality in ("text", "audio", "video"):
+            cue = row[f"{modality}_cue"]
+            does = "says nothing of" if cue == "neutral" else cue
+            assert f"{modality} {does} " in said[clip_id]
+            strength = f"(strength {row[f'{modality}_strength']:.2f})"
+            assert (strength in said[clip_id]) or cue == "neutral"
+
+
+def test_words_of_published_corpora_are_not_shown(corpus, quadrants):
+    assert cards.showable(corpus) is corpus
+    published = replace(corpus, name="mosi")
+    card = parse(cards.clip_card(cards.showable(published), quadrants.iloc[0]))
+    assert card.blockquote.get_text() == "its words are not part of the book"
+    assert corpus.manifest["transcript"][0] not in str(card)
+
+
+def test_a_story_shows_only_the_parts_asked_for_and_escapes_all(corpus):
+    nasty = "\"><script>alert('x')</script>"
+    clip_id = corpus.manifest["clip_id"][0]
+    made = parse(cards.story(corpus, clip_id, [(nasty, nasty)], nasty, ("video",), nasty))
+    assert made.video and not made.select("img, audio, script")
+    assert made.dt.get_text() == made.dd.get_text() == made.details.p.get_text() == nasty
+    bare = parse(cards.story(corpus, clip_id, []))
+    assert bare.img and not bare.select("video, audio, dl, details")
+    with pytest.raises(KeyError, match="no clip 'zz'"):
+        cards.story(corpus, "zz", [])

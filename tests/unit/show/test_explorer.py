@@ -26,7 +26,13 @@ def made():
     ]  # fmt: skip
     quadrants = disagreement.quadrants(pd.concat(rows, ignore_index=True))
     manifest = pd.DataFrame(
-        {"clip_id": clips, "dialog_id": "d", "transcript": [SAID, None, *clips[2:]], "label": "x"}
+        {
+            "clip_id": clips,
+            "dialog_id": "d",
+            "transcript": [SAID, None, *clips[2:]],
+            "label": "x",
+            "y": y,
+        }
     )
     return quadrants, manifest
 
@@ -77,3 +83,26 @@ def test_names_of_models_are_words(made):
     soup = BeautifulSoup(explorer.page(data, name), "html.parser")
     assert soup.select_one("[data-set=modality] option")["value"] == name
     assert not soup.find_all("a")
+
+
+def test_other_corpora_come_along_with_their_threshold_and_their_marked_clip(made):
+    quadrants, manifest = made
+    planted = pd.Series({"c00": SAID})
+    known = explorer.records(quadrants, manifest, planted=planted)
+    assert known["clips"]["planted"] == [SAID, *[""] * 39]
+    assert known["clips"]["y"] == manifest["y"].tolist()
+    more = [explorer.corpus(known, SAID, "m/{id}.mp4", 0.6, "c00")]
+    page = explorer.page(explorer.records(quadrants, manifest), "run", title="first", more=more)
+    soup = BeautifulSoup(page, "html.parser")
+    titles = [option.get_text() for option in soup.select("[data-set=corpus] option")]
+    assert titles == ["first", SAID]
+    (other,) = json.loads(soup.script.string)["more"]
+    assert (other["threshold"], other["marked"], other["media"]) == (0.6, "c00", "m/{id}.mp4")
+    assert len(soup.find_all("script")) == 1 and not soup.find_all("b")
+
+
+def test_one_corpus_needs_no_choice_and_files_have_a_field(made):
+    soup = BeautifulSoup(explorer.page(explorer.records(*made), "run"), "html.parser")
+    assert soup.select_one("[data-set=corpus]").parent.has_attr("hidden")
+    field = soup.select_one("input[type=file][data-own]")
+    assert field.parent.name == "label" and "predictions" in field.parent.get_text()
