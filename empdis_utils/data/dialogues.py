@@ -29,7 +29,7 @@ from empdis_utils.places import PACKAGE
 __all__ = [
     "ANSWER_COLUMNS", "EMOTIONS", "ENTRIES", "SYSTEMS", "conventional", "files", "histories",
     "join_prompts", "join_votes", "key", "main", "read_answers", "read_emotionlines",
-    "read_epitome", "read_meld", "read_merg", "reads",
+    "read_epitome", "read_meld", "read_merg", "reads", "without_context",
 ]  # fmt: skip
 
 ENTRIES = yaml.safe_load((PACKAGE / "data" / "dialogues.yaml").read_text(encoding="utf-8"))
@@ -46,7 +46,7 @@ ANSWER_COLUMNS = (
     "status",
     "reason",
 )
-#: The released outputs: what we call the system, its file, and whether its numbers stand in Table 3.
+#: The released outputs: what we call each system, its file, whether its numbers are in Table 3.
 SYSTEMS = {
     "Llama, text": ("test_baseline_llama.csv", True),
     "Llama, fine-tuned text": ("test_finetuned_llama.csv", True),
@@ -465,6 +465,15 @@ def read_answers(path):
     table["status"] = np.select(masks, list(kinds), "ok")
     table["reason"] = np.select(masks, [why for _, why in kinds.values()], "")
     return table.reset_index(drop=True)
+
+
+def without_context(answers):
+    """The responses of `read_answers`; of status ``echo``, what comes after the context."""
+    rows = zip(answers["response"], answers["context"], answers["status"], strict=True)
+    return [
+        said.strip()[len(asked.strip()) :].strip() if status == "echo" else said
+        for said, asked, status in rows
+    ]
 
 
 def main(arguments=None):

@@ -130,7 +130,7 @@ def diversity(systems, n=2, budget=None, groups=None, seed=42):
     budget : int, optional
         Of n-grams. None: as many as the shortest system has.
     groups : dict of str to array, optional
-        Dialogue of each text; with it `equal_budget` has an interval over dialogues.
+        Dialogue of each text. None: every text is its own.
     seed : int
         Of the interval.
 
@@ -145,7 +145,7 @@ def diversity(systems, n=2, budget=None, groups=None, seed=42):
     vocabulary = len(set().union(*counts.values()))
     rows = []
     for name, texts in systems.items():
-        own = [None] * len(texts) if groups is None else groups[name]
+        own = range(len(texts)) if groups is None else groups[name]
         fair = equal_budget_intervals({name: texts}, n, budget, {name: own}, seed).iloc[0]
         rows.append(
             {
@@ -204,37 +204,23 @@ def equal_budget_intervals(systems, n, budget, groups, seed=42, minus=None):
     minus (g - 1) times the value without it, moved to the estimate (Tukey 1958; Efron & Stein 1981,
     doi:10.1214/aos/1176345462). `inference.interval` takes them as it takes any other number.
     """
-    known = {name: [g is not None for g in groups[name]] for name in systems}
-    names = list(dict.fromkeys(g for name in systems for g in groups[name] if g is not None))
-    rows, values, apart = [], {}, {}
-    for name, texts in systems.items():
-        values[name] = equal_budget_distinct(texts, n, budget)
-        if names and all(known[name]):
-            apart[name] = _left_out(texts, n, groups[name], budget, names)
-    for name in systems:
-        if name == minus:
-            continue
-        value, less = values[name], values.get(minus, 0.0)
+    names = list(dict.fromkeys(group for own in groups.values() for group in own))
+    values = {name: equal_budget_distinct(texts, n, budget) for name, texts in systems.items()}
+    apart = {
+        name: _left_out(texts, n, groups[name], budget, names) for name, texts in systems.items()
+    }
+    rows = []
+    for name in (name for name in systems if name != minus):
+        value, without, size = values[name], apart[name], len(names)
+        if minus is not None:
+            value, without = value - values[minus], without - apart[minus]
+        pseudo = size * value - (size - 1) * without
+        if np.isfinite(pseudo).all():
+            found = inference.interval(pseudo - pseudo.mean() + value, groups=names, seed=seed)
+        else:
+            why = "without some dialogue there are fewer n-grams than the budget"
+            found = inference.Interval(value, np.nan, np.nan, 0, size, "undefined", why)
         row = {"system": name} | ({} if minus is None else {"minus": minus})
-        if name not in apart or not np.isfinite(value - less):
-            why = (
-                "no dialogues are given" if np.isfinite(value) else "fewer n-grams than the budget"
-            )
-            none = inference.Interval(value - less, np.nan, np.nan, len(systems[name]), 0, "", why)
-            rows.append(row | none._replace(status="undefined")._asdict())
-            continue
-        without = apart[name] - (apart[minus] if minus else 0.0)
-        size = len(names)
-        pseudo = size * (value - less) - (size - 1) * without
-        if not np.isfinite(pseudo).all():
-            why = "leaving one dialogue out leaves fewer n-grams than the budget"
-            none = inference.Interval(
-                value - less, np.nan, np.nan, len(systems[name]), size, "", why
-            )
-            rows.append(row | none._replace(status="undefined")._asdict())
-            continue
-        moved = pseudo - pseudo.mean() + value - less
-        found = inference.interval(moved, groups=np.arange(size), seed=seed)
         rows.append(row | found._replace(n=len(systems[name]))._asdict())
     return pd.DataFrame(rows)
 
@@ -295,8 +281,8 @@ def sentiment_match(responses, histories):
 def emotion_match(response, history):
     """Cosine of two distributions of emotions, row by row: the paper's "emotion".
 
-    `response`, `history`: float [n, k], for example from `models.judges.emotions`; of a history, the
-    mean over its lines. 0 where a row is all zero. Raises ValueError: sides of different shape.
+    `response`, `history`: float [n, k], for example from `models.judges.emotions`; of a history,
+    the mean over its lines. 0 where a row is all zero. Raises ValueError: sides of different shape.
 
     Examples
     --------

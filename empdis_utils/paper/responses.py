@@ -119,7 +119,7 @@ def first_sentence(text):
 
 
 def opening(matches, okay="“Okay.”"):
-    """Two sentences for the top of the page, from the intervals over dialogues.
+    """A sentence for the top of the page, from the intervals over dialogues.
 
     Parameters
     ----------
@@ -133,17 +133,15 @@ def opening(matches, okay="“Okay.”"):
     """
     above = int((matches["ci_low"] > 0).sum())
     below = int((matches["ci_high"] < 0).sum())
-    n = len(matches)
+    n, kind = len(matches), "systems and targets"
     if above == n:
-        first = f"By the sentiment match, {okay} to every line beats all {n} that wrote an answer."
-    elif below == n:
-        first = f"By the sentiment match, all {n} that wrote an answer beat {okay} to every line."
-    else:
-        first = (
-            f"By the sentiment match, {okay} to every line beats {above} of {n} that wrote an "
-            f"answer, and {below} beat it."
-        )
-    return first
+        return f"Saying {okay} to every line matches its sentiment better than all {n} {kind}."
+    if below == n:
+        return f"All {n} {kind} match the sentiment of a line better than saying {okay} to it."
+    return (
+        f"Saying {okay} to every line matches its sentiment better than {above} of {n} {kind}, and "
+        f"worse than {below}."
+    )
 
 
 def judged(answers, histories, encoder="", emotion_model="", language_model=""):

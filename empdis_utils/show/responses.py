@@ -1,5 +1,7 @@
 """Figures of the chapters on answers: what a score rewards, lengths, and labels beside votes."""
 
+import textwrap
+
 import numpy as np
 from matplotlib import pyplot as plt
 
@@ -55,8 +57,6 @@ def rewarded(table, title="", width=8.0):
 def _title(ax, title, width):
     """Over the whole width of the figure, wrapped: text begins left of the axes."""
     if title:
-        import textwrap
-
         lines = textwrap.wrap(title, int(width * 9.5))
         ax.figure.suptitle("\n".join(lines), x=0.01, ha="left", size="medium", weight="bold")
     ax.figure.tight_layout()
@@ -78,7 +78,7 @@ def budgets(table, title="", width=8.0):
     matplotlib Figure
     """
     fig, ax = plt.subplots(figsize=(width, 4.2))
-    names = {"at": ("as published", "equal number of word pairs")}["at"]
+    names = ("as published", "equal number of word pairs")
     colors = list(style.QUADRANT_COLORS.values())
     ends = _apart(table["equal_budget"].to_numpy(), 0.024)
     for k, row in enumerate(table.to_dict("records")):
