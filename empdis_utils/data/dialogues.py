@@ -375,8 +375,9 @@ def _numbered(frame, lines, by_id):
     used = _by_line(frame).reindex(by_id)
     got = used["Response"].notna().to_numpy()
     table = _rows(lines, used["Response"], used["Original Response"], got)
-    over = frame[(ids.duplicated() | ~ids.isin(set(by_id))).to_numpy()]
-    why = np.where(ids[over.index].duplicated(keep=False), "its id repeats", "its id is no line's")
+    loose = ids.duplicated() | ~ids.isin(set(by_id))
+    over = frame[loose]
+    why = np.where(ids.isin(set(by_id))[loose], "its id repeats", "its id is no line's")
     return pd.concat([table, _loose(over, over["Response"], why)], ignore_index=True)
 
 

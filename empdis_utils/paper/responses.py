@@ -171,7 +171,8 @@ def judged(answers, histories, encoder="", emotion_model="", language_model=""):
     texts = answers["response"].tolist()
     if encoder:
         sides = (judges.token_vectors(encoder, t) for t in (texts, answers["target"].tolist()))
-        found = responses.bertscore(*sides).where((answers["target"] != "").to_numpy())
+        found = responses.bertscore(*sides)
+        found.loc[(answers["target"] == "").to_numpy()] = np.nan
         rows += _means(answers, found.add_prefix("bertscore "))
     if emotion_model:
         flat = [line for history in histories for line in history]
