@@ -11,10 +11,11 @@ import pandas as pd
 
 from empdis_utils.measures import responses
 from empdis_utils.models import judges
-from empdis_utils.paper import printed
+from empdis_utils.paper import claims, printed
+from empdis_utils.places import ROOT
 
 __all__ = [
-    "FAMILIES", "cells", "counted", "first_sentence", "judged", "last_digit", "opening",
+    "CLAIMS", "FAMILIES", "cells", "counted", "first_sentence", "judged", "last_digit", "ledger", "opening",
     "recomputed",
 ]  # fmt: skip
 
@@ -23,6 +24,7 @@ FAMILIES = {
     **dict.fromkeys(("bert_precision", "bert_recall", "bert_f1"), "bertscore"),
     **dict.fromkeys(("emotion", "sentiment", "empathy"), "polarity"),
 }
+CLAIMS = ROOT / "book" / "claims-responses.yml"
 STATUS = ("reproduces", "differs", "recorded only", "printed only")
 
 
@@ -105,6 +107,11 @@ def counted(table):
     """How many cells have each status, by family: DataFrame family, then a column per status."""
     families = table["metric"].map(FAMILIES)
     return pd.crosstab(families, table["status"]).reindex(columns=STATUS, fill_value=0)
+
+
+def ledger(runs, profile="merg"):
+    """The paper's claims against a run: the table of `claims.evaluate`, a family of its own."""
+    return claims.evaluate(claims.read(CLAIMS), runs, [profile])
 
 
 def first_sentence(text):

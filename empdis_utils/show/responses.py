@@ -49,7 +49,7 @@ def rewarded(table, title="", width=8.0):
         label.set_color(KINDS[kind][0])
     ax.set_xlim(min(table["ci_low"].min(), table["estimate"].min()) - 0.02, None)
     ax.margins(x=0.12)
-    ax.set_xlabel("sentiment match (1: as the lines before)")
+    ax.set_xlabel("sentiment match" + (" (1: as the lines before)" if width > 5 else ""))
     _title(ax, title, width)
     return fig
 

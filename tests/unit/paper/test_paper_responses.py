@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from empdis_utils.data import dialogues
+from empdis_utils.data import dialogues, tables
 from empdis_utils.measures import responses as scores
-from empdis_utils.paper import responses
+from empdis_utils.paper import claims, responses
 from tests.unit.tiny_encoders import CHECKPOINTS
 
 DATA = os.environ.get("EMPDIS_DATA", "")
@@ -107,3 +107,24 @@ def test_the_papers_table(monkeypatch):
     text = answers[answers["system"].isin(["Llama, text", "Llama, fine-tuned text"])]
     first = [responses.first_sentence(full) for full in text["full"]]
     assert first == text["response"].tolist()  # BERTScore's reference, in every row
+
+
+def test_claims_say_whose_they_are_and_when_they_were_written(tmp_path):
+    known = claims.read(responses.CLAIMS)
+    assert all(claim["origin"].startswith("Gai et al., ") for claim in known)
+    assert not {claim["id"] for claim in known} & {claim["id"] for claim in claims.read()}
+    head = claims.edition(responses.CLAIMS)
+    assert "after the runs they are decided by had been seen" in " ".join(head["seen"].split())
+    values = {claim["id"]: claims.paper_value(claim) for claim in known}
+    assert values["merg-richer-than-fine-tuned"] in ("0.167", "0.168")  # 0.3260 - 0.1585
+    assert (responses.ledger(tmp_path)["verdict"] == "not testable").all()
+
+
+def test_a_verdict_reads_the_intervals_of_the_run(tmp_path):
+    row = {"responder": ["Llama, text", "Llama, fine-tuned text", "Mistral, multimodal"]}
+    table = pd.DataFrame({"responder": [*row["responder"], "Llama, multimodal"], "estimate": 0.1})
+    folder = tmp_path / "merg" / "artifacts"
+    tables.write(table.assign(ci_low=0.08, ci_high=0.12, n=50), folder, "table3_okay")
+    found = responses.ledger(tmp_path).set_index("claim_id")
+    assert found.loc["merg-sentiment-needs-understanding", "verdict"] == "contradicted"
+    assert "first sentence" in found.loc["merg-bertscore-precision", "note"]
