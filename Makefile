@@ -20,7 +20,7 @@ $(foreach word,$(SAID),$(eval override $(word) := $$(value $(word))))
 export BUILD JOBS EMPDIS_DASK $(SAID)
 FLOW = @$(PY) -m empdis_utils.press.flow
 
-.PHONY: help env book instructor status pdf test study annotate audit data clips course lint bench clean clean-cache lock
+.PHONY: help env book instructor status pdf test study annotate audit responses data clips course lint bench clean clean-cache lock
 
 help:  ## Explain every target
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ study: $(ENV)  ## Run one profile, or one chapter: PROFILE=mosi [NB=04_quadrants
 audit: $(ENV)  ## What the split of your own corpus hides: CSV=my_manifest.csv
 	$(FLOW) audit
 
+responses: $(ENV)  ## Answers of your own beside trivial ones: CSV=mine.csv
+	$(FLOW) responses
+
 annotate: $(ENV)  ## Judge clips in the browser of this computer: [PROFILE=fixture] [PORT=8866]
 	$(FLOW) annotate
 
@@ -76,6 +79,7 @@ pdf: book  ## The whole book as one PDF, _build/book.pdf (needs Chromium or Chro
 
 data: $(ENV)  ## Download the real corpora into the cache, checked by SHA-256
 	@$(PY) -m empdis_utils.data.corpora empspeech mosi cremad mustardpp
+	@$(PY) -m empdis_utils.data.dialogues merg meld emotionlines epitome
 
 clips: $(ENV)  ## Fetch EMPSPEECH's clips from YouTube: AGREE=yes [SLEEP=10] [AGAIN=yes] (book/rerun.md)
 	@$(PY) -m empdis_utils.data.youtube $(if $(filter yes,$(AGREE)),--agree) $${SLEEP:+--sleep "$$SLEEP"} $(if $(filter yes,$(AGAIN)),--again)

@@ -7,7 +7,7 @@ the plan sets them to what Make should conclude.
 
 ::
 
-    python -m empdis_utils.press.flow book | study | audit | annotate | status
+    python -m empdis_utils.press.flow book | study | audit | responses | annotate | status
 
 What a person asked for comes in environment variables, as Make exports them: PROFILE, NB, P, CSV,
 FUSION, PROFILES, BUILD, JOBS, ANNOTATIONS, PORT. None of it passes through a shell.
@@ -40,7 +40,7 @@ from empdis_utils.press.parameters import (
 __all__ = [
     "Asked", "Job", "annotate", "announce", "applicable", "at_hand", "audit", "book", "book_jobs",
     "check_first", "given_csv", "jobs_of", "judge", "locked", "make", "makefile", "needed",
-    "quoted", "set_dates", "study", "view",
+    "own_folder", "quoted", "responses", "set_dates", "study", "view",
 ]  # fmt: skip
 
 JOB, TABLES, PAGE = 1000, 2000, 3000  # dates (s since 1970) of a chapter that is current
@@ -361,19 +361,34 @@ def given_csv(asked, runs):
     return named + ([f"fusion={json.dumps(fusion)}"] if fusion else [])
 
 
+def responses(asked, runs, hashes):
+    """Answers of your own beside trivial ones, in a folder of that file's own."""
+    if not asked.csv:
+        raise RunError(
+            "which answers? make responses CSV=mine.csv (columns: dialog_id, clip_id, context, "
+            "response, and target if there is one)"
+        )
+    own_folder("responses", asked, runs, hashes, f"answers:{asked.csv}")
+
+
 def audit(asked, runs, hashes):
     """What the split of a manifest hides, in a folder of that manifest's own."""
     if not asked.csv:
         raise RunError(
             "which manifest? make audit CSV=my_manifest.csv (columns: book/own-corpus.md)"
         )
+    own_folder("audit", asked, runs, hashes, asked.csv)
+
+
+def own_folder(profile, asked, runs, hashes, corpus):
+    """Run a profile on a CSV, in a folder named after it."""
     path = Path(asked.csv)
     mark = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:6]
     stem = re.sub(r"[^A-Za-z0-9_.]+", "-", path.stem)[:60].strip("-.")
-    name = f"audit--{stem}-{mark}"
+    name = f"{profile}--{stem}-{mark}"
     with locked(runs, name):
-        jobs = jobs_of("audit", name, [f"corpus={json.dumps(asked.csv)}"], own=True)
-        run.corpus_hashes(asked.csv)  # a manifest that cannot be read is said before anything runs
+        jobs = jobs_of(profile, name, [f"corpus={json.dumps(corpus)}"], own=True)
+        run.corpus_hashes(corpus)  # a file that cannot be read is said before anything runs
         judge(jobs, runs, hashes)
         announce(jobs)
         make(jobs, runs, name)
@@ -432,6 +447,7 @@ def main(argv=None):
     asked = Asked()
     commands = {
         **{"book": book, "study": study, "audit": audit, "annotate": annotate},
+        "responses": responses,
         "status": lambda *given: book(*given, only_say=True),
     }
     try:

@@ -13,7 +13,7 @@ import os
 import re
 from pathlib import Path
 
-from empdis_utils.data import catalogue, checks, corpora
+from empdis_utils.data import catalogue, checks, corpora, dialogues
 from empdis_utils.data.hashes import meaning, sha256
 from empdis_utils.places import PACKAGE, ROOT, clips_dir, media_dirs
 from empdis_utils.press.parameters import GIVEN_BY_RUN, all_parameters, read_notebook
@@ -210,7 +210,7 @@ def corpus_files(corpus):
             found |= {f"clips/{p.relative_to(clips)}": p for p in files_in(clips)}
         return found
     kind, colon, path = corpus.partition(":")
-    if colon and kind in corpora.READERS:
+    if colon and (kind in corpora.READERS or dialogues.reads(corpus)):
         path = Path(path)
         return {path.name: path}
     path = Path(corpus)

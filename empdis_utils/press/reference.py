@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from empdis_utils.data import corpora
+from empdis_utils.data import corpora, dialogues
 from empdis_utils.places import PACKAGE, ROOT
 
 __all__ = [
@@ -172,7 +172,7 @@ def project_page(name, title):
 def pages(runs):
     """Every generated reference file: dict of path under the book's source to text."""
     made = api()
-    for name in ("fixture", *corpora.CATALOGUE):
+    for name in ("fixture", *corpora.CATALOGUE, *dialogues.ENTRIES):
         made[f"reference/facts/{name}.md"] = corpus_facts(name, runs)
     made["reference/environment.md"] = environment(runs)
     made["reference/contributing.md"] = project_page("CONTRIBUTING.md", "Contributing")

@@ -173,9 +173,11 @@ def corpus_hashes(corpus):
     """SHA-256 of the files a corpus was read from: dict file name -> hex, {} when none is named."""
     if not corpus:
         return {}
-    from empdis_utils.data import corpora
+    from empdis_utils.data import corpora, dialogues
 
     try:
+        if dialogues.reads(corpus):
+            return dialogues.files(corpus)
         return dict(corpora.load(corpus).files)
     except corpora.CorpusError as error:
         raise RunError(str(error)) from None
