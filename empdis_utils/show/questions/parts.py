@@ -6,25 +6,24 @@ from matplotlib import pyplot as plt
 
 from empdis_utils.show.layouts import WIDTHS
 
-__all__ = ["as_estimate", "headline", "is_wide", "listed", "mark", "panels"]
+__all__ = ["about", "as_estimate", "headline", "is_wide", "listed", "mark", "panels"]
 
 
-def as_estimate(table, value):
-    """The same rows with `value`, ``value_low`` and ``value_high`` as estimate, ci_low, ci_high.
+def as_estimate(table, value, ends):
+    """The same rows with `value` and its ends as estimate, ci_low and ci_high.
 
-    `style.estimate_text` and `style.by_side` read these names. A `value` whose ends are
-    already called ci_low and ci_high keeps them.
+    `style.estimate_text` and `style.by_side` read these names. `ends` is what the names of the ends
+    begin with.
 
     Examples
     --------
     >>> import pandas as pd
     >>> row = pd.DataFrame({"excess": [0.1], "excess_low": [0.0], "excess_high": [0.3]})
-    >>> as_estimate(row, "excess")[["estimate", "ci_low", "ci_high"]].iloc[0].tolist()
+    >>> as_estimate(row, "excess", "excess")[["estimate", "ci_low", "ci_high"]].iloc[0].tolist()
     [0.1, 0.0, 0.3]
     """
-    ends = {end: f"{value}_{end.removeprefix('ci_')}" for end in ("ci_low", "ci_high")}
-    ends = {end: name for end, name in ends.items() if name in table}
-    return table.assign(estimate=table[value], **{end: table[n] for end, n in ends.items()})
+    limits = {f"ci_{end}": table[f"{ends}_{end}"] for end in ("low", "high")}
+    return table.assign(estimate=table[value], **limits)
 
 
 def listed(words):
@@ -44,28 +43,50 @@ def is_wide(width):
     return width > (WIDTHS["wide"] + WIDTHS["narrow"]) / 2
 
 
-def panels(width, heights, *, shares=None, sharex=False):
+def panels(width, heights, *, columns=None, shares=None):
     """A figure and its panels: beside each other at a desk, below each other on a phone.
 
-    `width`: inches. `heights`: inches of each panel on a phone; at a desk the highest one counts.
-    `shares`: of the width at a desk. Returns (figure, array of axes).
+    Parameters
+    ----------
+    width : float
+        Inches.
+    heights : sequence of float
+        Inches of each panel on a phone. At a desk the highest of a row counts.
+    columns : int, optional
+        Panels in a row at a desk. Default: all.
+    shares : sequence of float, optional
+        Of the width at a desk, a column each.
+
+    Returns
+    -------
+    fig : matplotlib.figure.Figure
+    axes : list of Axes
+        In reading order.
     """
-    n, how = len(heights), {"squeeze": False, "layout": "constrained", "sharex": sharex}
-    if is_wide(width):
-        size = (width, max(heights) + 0.4)
-        fig, grid = plt.subplots(1, n, figsize=size, width_ratios=shares, **how)
-    else:
-        size = (width, sum(heights) + 0.6)
-        fig, grid = plt.subplots(n, 1, figsize=size, height_ratios=heights, **how)
-    for ax in grid.ravel():
+    columns = (columns or len(heights)) if is_wide(width) else 1
+    rows = [max(heights[k : k + columns]) for k in range(0, len(heights), columns)]
+    fig, grid = plt.subplots(
+        len(rows), columns, figsize=(width, sum(rows) + 0.5), squeeze=False, layout="constrained",
+        height_ratios=rows, width_ratios=shares if columns > 1 else None,
+    )  # fmt: skip
+    axes = grid.ravel()
+    for ax in axes[len(heights) :]:
+        ax.remove()
+    for ax in axes:
         ax.tick_params(labelsize=9)
-    return fig, grid.ravel()
+    return fig, list(axes[: len(heights)])
 
 
 def headline(fig, text):
     """Title of a whole figure, from its left edge, broken to its width."""
     width = fig.get_size_inches()[0]
     fig.suptitle(fill(text, int(width * 10.5)), x=0.01, ha="left", fontsize=11, fontweight="bold")
+
+
+def about(ax, title, xlabel=""):
+    """Title of a panel, from its left edge, and what its axis shows."""
+    ax.set_title(title, fontsize=10, loc="left")
+    ax.set_xlabel(xlabel, fontsize=9)
 
 
 def mark(ax, x, low, high, y, color, *, hollow=False, shape="o"):

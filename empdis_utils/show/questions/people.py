@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from empdis_utils.show.questions.parts import as_estimate, headline, listed, mark, panels
+from empdis_utils.show.questions.parts import about, as_estimate, headline, listed, mark, panels
 from empdis_utils.show.style import MODALITY_COLORS, by_side, estimate_text
 
 __all__ = [
@@ -17,7 +17,7 @@ CONTRAST = "red+green - blue+yellow"
 
 def _excess(twice):
     rows = twice[(twice["contrast"] == CONTRAST) & (twice["modality"] != "all")]
-    return as_estimate(rows, "excess")
+    return as_estimate(rows, "excess", "excess")
 
 
 def agreement(change):
@@ -64,18 +64,20 @@ def control(twice):
     """
     rows = twice.loc[_excess(twice).index]
     raw = [f"{NAMES[r['modality']]} {estimate_text(r, 'value')}" for r in rows.to_dict("records")]
-    placebo = [estimate_text(r) for r in as_estimate(rows, "placebo_value").to_dict("records")]
+    placebo = [
+        estimate_text(r) for r in as_estimate(rows, "placebo_value", "placebo").to_dict("records")
+    ]
     more = _excess(twice)["ci_low"] > 0
     verdict = (
         "This goes beyond the control." if more.all()
-        else "The raw difference is **not diagnostic**: any two samples of answers find clips that "
+        else "The raw difference is not diagnostic: any two samples of answers find clips that "
         "divide people." if not more.any()
         else "It goes beyond the control for one signal only."
     )  # fmt: skip
     return (
-        "The people who saw everything are more or less divided in red and green than in blue and "
-        f"yellow by {' and '.join(raw)} (entropy of votes, nats); for quadrants drawn by the same "
-        f"answers twice, by {' and '.join(dict.fromkeys(placebo))}. {verdict}"
+        "Entropy of the answers to the full clip, red and green minus blue and yellow (nats): "
+        f"{', '.join(raw)}; for quadrants drawn by the same answers twice: "
+        f"{', '.join(dict.fromkeys(placebo))}. {verdict}"
     )
 
 
@@ -174,8 +176,7 @@ def _kappas(ax, kappa):
     ax.set_yticks(range(len(kappa)), [only.get(m, f"{NAMES[m]} only") for m in kappa["modality"]])
     ax.set(xlim=(0, None), ylim=(len(kappa) - 0.5, -0.6))
     ax.margins(x=0.25)
-    ax.set_xlabel("agreement (Fleiss' kappa)", fontsize=9)
-    ax.set_title("How much people agree", fontsize=10, loc="left")
+    about(ax, "How much people agree", "agreement (Fleiss' kappa)")
 
 
 def _placebo(ax, rows):
@@ -194,8 +195,8 @@ def _placebo(ax, rows):
     ax.axvline(0, color="black", linewidth=0.8, zorder=0)
     ax.margins(x=0.6)
     ax.set(ylim=(len(rows) - 0.25, -0.45), yticks=[])
-    ax.set_xlabel("entropy of votes, red and green\nminus blue and yellow (nats)", fontsize=9)
-    ax.set_title("How divided they are on red and green", fontsize=10, loc="left")
+    xlabel = "entropy of votes, red and green\nminus blue and yellow (nats)"
+    about(ax, "How divided they are on red and green", xlabel)
     ax.spines["left"].set_visible(False)
 
 
