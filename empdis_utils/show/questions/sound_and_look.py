@@ -3,19 +3,58 @@
 import numpy as np
 import pandas as pd
 
+from empdis_utils.controls import placebo
 from empdis_utils.measures import contrasts
 from empdis_utils.show.questions.parts import about, as_estimate, headline, listed, panels
 from empdis_utils.show.style import by_side, estimate_text
 
-__all__ = ["boundary", "excess", "figure", "left", "needed", "recovered", "said", "strongest"]
+__all__ = [
+    "beyond_retraining",
+    "boundary",
+    "excess",
+    "figure",
+    "left",
+    "needed",
+    "recovered",
+    "said",
+    "strongest",
+]
 
 NAMES = {"audio": "sound", "video": "face", "text": "words"}
 CONTRAST = "red+green - blue+yellow"
-STEPS = {  # column of p -> what it respects, and how it is drawn
-    "p": ("plain t-test", "white", "o"),
-    "p_permutation": ("inside recordings", "0.6", "o"),
-    "p_holm": ("and corrected", "black", "o"),
+STEPS = {  # column of p -> what it is, and the colour of its mark
+    "p": ("plain t-test", "white"),
+    "p_permutation": ("inside recordings", "0.6"),
+    "p_holm": ("corrected", "black"),
 }
+
+
+def beyond_retraining(features, drawn, recordings, *, n_boot=2000, seed=42):
+    """Each feature in red and green against the rest, beside quadrants drawn by retraining.
+
+    Parameters
+    ----------
+    features : DataFrame
+        clip_id, and numbers; other columns are left out, and so are clips without the number.
+    drawn : DataFrame
+        Of `controls.placebo.quadrants`, one modality: clip_id, modality, drawn_by, seed, quadrant.
+    recordings : Series
+        clip_id -> recording.
+    n_boot, seed : int
+
+    Returns
+    -------
+    DataFrame
+        A row for each feature: feature, and the columns of `controls.placebo.gaps`.
+    """
+    numbers = features.set_index("clip_id").select_dtypes("number")
+    only, rows = {CONTRAST: placebo.CONTRASTS[CONTRAST]}, []
+    for name in numbers:
+        known = drawn.merge(numbers[[name]].dropna(), left_on="clip_id", right_index=True)
+        how = dict(groups=recordings.loc[known["clip_id"].unique()], n_boot=n_boot, seed=seed)
+        found = placebo.gaps(known, name, contrasts=only, **how)
+        rows.append(found[found["placebo"] == placebo.SAME].assign(feature=name))
+    return pd.concat(rows, ignore_index=True)
 
 
 def left(tests, level=0.05):
@@ -139,28 +178,30 @@ def recovered(table):
     )
 
 
-def _steps(ax, counts, title, named):
+def _steps(ax, counts, title):
     for y, row in enumerate(counts.to_dict("records")):
         shares = {name: row[name] / row["tested"] for name in STEPS if np.isfinite(row[name])}
         ax.plot(list(shares.values()), [y] * len(shares), "-", color="0.7", zorder=1)
         for name, share in shares.items():
-            _, face, shape = STEPS[name]
-            ax.plot(share, y, shape, color="black", markerfacecolor=face, markersize=7, zorder=2)
-            ax.annotate(
-                f"{row[name]:.0f}", (share, y), xytext=(0, -9), textcoords="offset points",
-                ha="center", va="top", fontsize=8,
-            )  # fmt: skip
-        if not y and named:
-            for (name, share), up in zip(shares.items(), (6, 18, 30), strict=False):
-                ax.annotate(
-                    STEPS[name][0], (share, y), xytext=(0, up), textcoords="offset points",
-                    ha="left", fontsize=8,
-                )  # fmt: skip
+            ax.plot(share, y, "o", color="black", markerfacecolor=STEPS[name][1], markersize=7)
+            how = dict(xytext=(0, -9), textcoords="offset points", ha="center", va="top")
+            ax.annotate(f"{row[name]:.0f}", (share, y), fontsize=8, **how)
     ax.axvline(0.05, color="black", linestyle=":", linewidth=1, zorder=0)
     labels = [f"{NAMES[r['family']]} ({r['tested']:.0f})" for r in counts.to_dict("records")]
     ax.set_yticks(range(len(labels)), labels)
-    ax.set_ylim(len(labels) - 0.4, -0.9)
+    ax.set_ylim(len(labels) - 0.4, -0.5)
     about(ax, title, "share of tests below 0.05")
+
+
+def _name_steps(ax, counts):
+    """Write what the marks of the first row are, one above the other, and what the line is."""
+    row = counts.iloc[0]
+    for k, (name, (text, _)) in enumerate(STEPS.items()):
+        how = dict(xytext=(0, 8 + 12 * k), textcoords="offset points", fontsize=8)
+        line = dict(arrowstyle="-", color="0.6", shrinkB=4)
+        ax.annotate(text, (row[name] / row["tested"], 0), arrowprops=line, **how)
+    ax.text(0.05, len(counts) - 0.45, " chance", fontsize=8)
+    ax.set_ylim(top=-1.4)
 
 
 def figure(counts, width):
@@ -169,7 +210,7 @@ def figure(counts, width):
     Parameters
     ----------
     counts : dict of str to DataFrame
-        Corpus -> of `left`.
+        Corpus -> of `left`. The first one that has every step is told by the headline.
     width : float
         Inches.
 
@@ -177,14 +218,15 @@ def figure(counts, width):
     -------
     matplotlib.figure.Figure
     """
-    fig, axes = panels(width, [0.9 + 0.5 * len(table) for table in counts.values()])
+    fig, axes = panels(width, [1.2 + 0.5 * len(table) for table in counts.values()])
     for ax, (corpus, table) in zip(axes, counts.items(), strict=True):
-        _steps(ax, table, corpus, named=ax is axes[0])
+        _steps(ax, table, corpus)
+    known = [name for name, table in counts.items() if table.notna().all(axis=None)][0]
+    _name_steps(dict(zip(counts, axes, strict=True))[known], counts[known])
     ends = [end for ax in axes for end in ax.get_xlim()]
     for ax in axes:
         ax.set_xlim(min(ends), max(ends))
-    whole = pd.concat(counts.values())
-    whole = whole[whole["p_permutation"].notna()]
-    raw, kept = int(whole["p"].sum()), int(whole["p_holm"].sum())
-    headline(fig, f"Of {raw} differences between quadrants, {kept} survive a careful test")
+        ax.locator_params(axis="x", nbins=5)
+    raw, kept = (int(counts[known][name].sum()) for name in ("p", "p_holm"))
+    headline(fig, f"{known}: of {raw} differences between quadrants, a careful test leaves {kept}")
     return fig
