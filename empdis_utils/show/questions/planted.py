@@ -92,7 +92,7 @@ def beside(table, corpus):
 
     `table`: as for `real`.
     """
-    rows, said = _last(table), []
+    rows, said, beaten = _last(table), [], []
     words = ("finds less than", "is not shown to find more than", "finds more than")
     for target, part in rows.groupby(level=0, sort=False):
         for name, row in part.droplevel(0).iterrows():
@@ -100,7 +100,9 @@ def beside(table, corpus):
                 what = name.partition(" - placebo: ")[2]
                 text = f"{by_side(row, *words)} the control ({what}; {estimate_text(row, 'auroc')})"
                 said.append(f"{text} for {TARGETS[target]}")
-    return f"On {corpus}, opposition {listed(said)}."
+                beaten.append(row["ci_low"] > 0)
+    end = "" if all(beaten) else " What a control with one modality also finds is not diagnostic."
+    return f"On {corpus}, opposition {listed(said)}.{end}"
 
 
 def often(table, corpus):
@@ -187,15 +189,17 @@ def _corpora(ax, tables):
     about(ax, "Opposition beside uncertainty", "AUROC")
 
 
-def figure(aurocs, tables, width):
+def figure(aurocs, synthetic, tables, width):
     """Scores on planted conflicts; opposition beside uncertainty on each corpus.
 
     Parameters
     ----------
     aurocs : DataFrame
         As for `found`.
+    synthetic : DataFrame
+        As of `measures.conflict.ranking`, on the clips with known truth.
     tables : dict of str to DataFrame
-        As for `real`; the synthetic corpus may be among them.
+        As for `real`.
     width : float
         Inches.
 
@@ -205,7 +209,8 @@ def figure(aurocs, tables, width):
     """
     fig, axes = panels(width, [1.9, 3.0])
     _scores(axes[0], aurocs)
-    _corpora(axes[1], tables)
+    other = synthetic[synthetic["to find"] != "a conflict was planted"]
+    _corpora(axes[1], {"synthetic": other, **tables})
     ends = [end for ax in axes for end in ax.get_xlim()]
     for ax in axes:
         ax.set_xlim(min(ends), max(ends))
@@ -218,10 +223,8 @@ def figure(aurocs, tables, width):
 
 def _on_real(tables):
     """What the headline says of errors and divided people on corpora without a known truth."""
-    known = "a conflict was planted"
-    unknown = {name: t for name, t in tables.items() if known not in set(t["to find"])}
-    gains = [rows.loc["opposition - uncertainty"] for _, _, rows in _targets(unknown)]
-    if all(row["ci_high"] < 0 for row in gains):
+    gaps = [rows.loc["opposition - uncertainty"] for _, _, rows in _targets(tables)]
+    if all(row["ci_high"] < 0 for row in gaps):
         return "uncertainty finds more than opposition"
-    beats = any(row["ci_low"] > 0 for row in gains)
+    beats = any(row["ci_low"] > 0 for row in gaps)
     return "opposition beats uncertainty somewhere" if beats else "neither finds more"

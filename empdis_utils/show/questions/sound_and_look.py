@@ -141,7 +141,8 @@ def boundary(gap, corpus):
     )
     row = as_estimate(gap.to_frame().T, "excess", "excess").iloc[0]
     return (
-        f"On {corpus}, red and green text clips have {by_side(row, *words)} (excess "
+        f"On {corpus}, red and green text clips have {by_side(row, *words)} (difference in "
+        f"the share {gap['value']:.2f}, by retraining {gap['placebo_value']:.2f}, excess "
         f"{estimate_text(row)})."
     )
 
