@@ -28,8 +28,8 @@ def agreement(change):
     words = ("less than", "as much, as far as can be told, as", "more than")
     verbs = {"audio": "only hear it", "video": "only see it"}
     said = [
-        f"{by_side(row, *words)} people who {verbs[row['from']]} (change of Fleiss' kappa "
-        f"{estimate_text(row)})"
+        f"{by_side(row, *words)} people who {verbs[row['from']]} (Fleiss' kappa changes "
+        f"by {estimate_text(row)})"
         for row in change.to_dict("records")
     ]
     return f"People who see and hear a clip agree on its emotion {' and '.join(said)}."
@@ -42,18 +42,17 @@ def divided(twice):
     """
     rows = _excess(twice).to_dict("records")
     words = (
-        "divide people even less than clips on which two samples of the same answers part",
-        "are not shown to divide people more than clips on which two samples of the same answers "
-        "part",
-        "divide people more than clips on which two samples of the same answers part",
+        "divide people even less than quadrants drawn by the same answers twice",
+        "are not shown to divide people more than quadrants drawn by the same answers twice",
+        "divide people more than quadrants drawn by the same answers twice",
     )
     said = {by_side(row, *words): [] for row in rows}
     for row in rows:
         said[by_side(row, *words)].append(f"{NAMES[row['modality']]} {estimate_text(row)}")
     parts = [f"{verdict} ({', '.join(told)})" for verdict, told in said.items()]
     return (
-        "Red and green clips, on which most people are right from one signal or from both but not "
-        f"from the other, {'; they '.join(parts)}."
+        "Red and green clips, which most people get right from one signal or from both, not from "
+        f"the other, {'; they '.join(parts)}."
     )
 
 
@@ -113,9 +112,9 @@ def by_emotion(where):
     ]
     end = " So more signals do not help everywhere, as the paper says." if lost else ""
     return (
-        f"Of {len(where)} changes of raw agreement, one for each emotion and signal, {rises} are "
-        f"clear gains and {len(falls)} clear losses after Holm's correction. Lost: {listed(lost)}."
-        f"{end}"
+        f"Raw agreement changes from one signal to both in {len(where)} ways, one for each emotion "
+        f"and signal. After Holm's correction, clear gains: {rises}; clear losses: {len(falls)}"
+        f"{f', {listed(lost)}' * bool(lost)}.{end}"
     )
 
 

@@ -37,13 +37,13 @@ def found(aurocs, gains):
     """
     by = aurocs[aurocs["modality"] == "any"].set_index("score")
     gain = gains[gains["modality"] == "any"].set_index("score")
-    words = ("less than", "not shown to be more than", "more than")
+    words = ("worse than", "not shown to be better than", "better than")
     told = {name: estimate_text(by.loc[name], "auroc") for name in SCORES}
     flag, own = gain.loc[f"{FLAG} - {ENTROPY}"], gain.loc[f"{OPPOSITION} - {ENTROPY}"]
     return (
         "On synthetic clips, whose conflicts we planted, the paper's flag ranks a conflict above "
-        f"another clip with AUROC {told[FLAG]}, which is {by_side(flag, *words)} plain entropy "
-        f"does ({told[ENTROPY]}); opposition, which sets a modality against the others, reaches "
+        f"another clip with AUROC {told[FLAG]}, {by_side(flag, *words)} plain entropy "
+        f"({told[ENTROPY]}); opposition, which sets a modality against the others, reaches "
         f"{told[OPPOSITION]}, {by_side(own, *words)} entropy."
     )
 
@@ -54,16 +54,20 @@ def real(tables):
     `tables`: corpus -> as of `measures.conflict.ranking`: to find, case, score, auroc, ci_low,
     ci_high.
     """
-    words = ("does worse than", "is not shown to do better or worse than", "does better than")
+    words = (
+        "less well than plain uncertainty does",
+        "neither better nor worse, as far as can be told, than plain uncertainty does",
+        "better than plain uncertainty does",
+    )
     said = []
     for corpus, target, rows in _targets(tables):
         gap = rows.loc["opposition - uncertainty"]
         told = [f"{rows.loc[name, 'auroc']:.2f}" for name in ("opposition", "uncertainty")]
         said.append(
-            f"in finding {TARGETS[target]} ({corpus}) opposition {by_side(gap, *words)} plain "
-            f"uncertainty ({' against '.join(told)}, difference {estimate_text(gap, 'auroc')})"
+            f"{TARGETS[target]} {by_side(gap, *words)} ({corpus}, {' against '.join(told)}, "
+            f"difference {estimate_text(gap, 'auroc')})"
         )
-    return f"On real clips nobody knows the conflicts; {listed(said)}."
+    return f"On real clips nobody knows the conflicts; there opposition finds {listed(said)}."
 
 
 def adds(tables):

@@ -35,7 +35,8 @@ def beyond_retraining(features, drawn, recordings, *, n_boot=2000, seed=42):
     Parameters
     ----------
     features : DataFrame
-        clip_id, and numbers; other columns are left out, and so are clips without the number.
+        clip_id, and numbers. Other columns and empty ones are left out; so are, for each feature,
+        the clips that have none.
     drawn : DataFrame
         Of `controls.placebo.quadrants`, one modality: clip_id, modality, drawn_by, seed, quadrant.
     recordings : Series
@@ -47,7 +48,7 @@ def beyond_retraining(features, drawn, recordings, *, n_boot=2000, seed=42):
     DataFrame
         A row for each feature: feature, and the columns of `controls.placebo.gaps`.
     """
-    numbers = features.set_index("clip_id").select_dtypes("number")
+    numbers = features.set_index("clip_id").select_dtypes("number").dropna(axis=1, how="all")
     only, rows = {CONTRAST: placebo.CONTRASTS[CONTRAST]}, []
     for name in numbers:
         known = drawn.merge(numbers[[name]].dropna(), left_on="clip_id", right_index=True)
@@ -133,16 +134,14 @@ def boundary(gap, corpus):
     `gap` (Series): a row of `controls.placebo.gaps` on label purity.
     """
     words = (
-        "fewer neighbours of their own label than blue and yellow ones, also beyond what the same "
-        "model shows when it is trained again",
-        "no fewer neighbours of their own label, as far as can be told, than the same model shows "
-        "when it is trained again",
-        "more neighbours of their own label than the same model shows when it is trained again",
+        "fewer neighbours of their own label than the rest, also beyond what retraining shows",
+        "no fewer neighbours of their own label, as far as can be told, than retraining shows",
+        "more neighbours of their own label than retraining shows",
     )
     row = as_estimate(gap.to_frame().T, "excess", "excess").iloc[0]
     return (
-        f"On {corpus}, red and green text clips have {by_side(row, *words)} (difference in "
-        f"the share {gap['value']:.2f}, by retraining {gap['placebo_value']:.2f}, excess "
+        f"On {corpus}, red and green text clips have {by_side(row, *words)} (share "
+        f"{gap['value']:+.2f}, by retraining {gap['placebo_value']:+.2f}, excess "
         f"{estimate_text(row)})."
     )
 

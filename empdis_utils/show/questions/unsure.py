@@ -126,8 +126,8 @@ def _name(ax, curves, name, other):
     at = (one - two).abs()[0.2:0.5].idxmax()
     up = one[at] > two[at]
     ax.annotate(
-        label, (at, one[at]), xytext=(6, 6 if up else -6), textcoords="offset points", fontsize=9,
-        color=color, va="bottom" if up else "top",
+        label, (at, one[at]), xytext=(0, 6 if up else -6), textcoords="offset points", fontsize=9,
+        color=color, ha="center", va="bottom" if up else "top",
     )  # fmt: skip
 
 
@@ -138,9 +138,6 @@ def _curves(ax, curves, title):
         if name != RETRAINED:
             ends = part["ci_low"], part["ci_high"]
             ax.fill_between(part["coverage"], *ends, color=color, alpha=0.12, linewidth=0)
-    _name(ax, curves, COUNT, ENTROPY)
-    _name(ax, curves, ENTROPY, COUNT)
-    ax.legend(handles=[ax.lines[2]], loc="lower right", fontsize=9, handlelength=1.6)
     ax.set(ylim=(0, None), xlim=(0, 1))
     ax.set_ylabel("errors among them", fontsize=9)
     about(ax, title, "share of clips kept, surest first")
@@ -156,6 +153,7 @@ def _placebo(ax, above, title):
     ax.axvline(0, color="black", linewidth=0.8, zorder=0)
     ax.set_yticks(range(len(rows)), rows["modality"])
     ax.set_ylim(len(rows) - 0.5, -0.5)
+    ax.locator_params(axis="x", nbins=5)
     about(ax, title, "entropy, red and green minus the rest (nats)")
 
 
@@ -182,11 +180,14 @@ def figure(curves, above, risk, width):
     fig, axes = panels(width, heights, columns=n)
     for ax, (name, table) in zip(axes[:n], curves.items(), strict=True):
         _curves(ax, table, f"{name}: finding errors")
+    first, *_ = curves
+    _name(axes[0], curves[first], COUNT, ENTROPY)
+    _name(axes[0], curves[first], ENTROPY, COUNT)
+    axes[0].legend(handles=[axes[0].lines[2]], loc="lower right", fontsize=9, handlelength=1.6)
     for ax, (name, table) in zip(axes[n:], above.items(), strict=True):
         ends = {f"value_{end}": table[f"ci_{end}"] for end in ("low", "high")}
         _placebo(ax, table.assign(**ends), f"{name} (open: own retraining)")
     change = _row(as_estimate(risk, "difference", "difference"), COUNT)
     words = ("better than", "no better than", "worse than")
-    first = next(iter(curves))
     headline(fig, f"Disagreement flags errors {by_side(change, *words)} plain entropy ({first})")
     return fig

@@ -85,10 +85,10 @@ def test_an_emotion_is_lost_only_where_the_correction_says_so():
         }
     )  # fmt: skip
     sentence = people.by_emotion(table)
-    assert "1 are clear gains and 1 clear losses" in sentence
+    assert "clear gains: 1; clear losses: 1" in sentence
     assert "happy" in sentence and "sad" not in sentence and "as the paper says" in sentence
     none = people.by_emotion(table.assign(p_holm=1.0))
-    assert "Lost: none." in none and "as the paper says" not in none
+    assert "clear losses: 0." in none and "as the paper says" not in none
 
 
 def test_power_is_interpolated_and_changes_are_counted():

@@ -64,7 +64,7 @@ def test_neighbours_are_told_by_the_excess(gap, word):
     row = {"value": gap - 0.3, "placebo_value": -0.3, "excess": gap}
     row = pd.Series(row | {"excess_low": gap - 0.1, "excess_high": gap + 0.1})
     sentence = page.boundary(row, "MOSI")
-    assert word in sentence and f"{gap - 0.3:.2f}, by retraining -0.30" in sentence
+    assert word in sentence and f"{gap - 0.3:+.2f}, by retraining -0.30" in sentence
 
 
 def test_features_beyond_retraining_are_named():
@@ -88,7 +88,7 @@ def test_a_feature_that_marks_the_modality_alone_goes_beyond_retraining():
         parts.append(pd.DataFrame({"clip_id": clips, "drawn_by": drawn_by, "quadrant": quadrant}))
     drawn = pd.concat(parts).assign(modality="audio", seed="1")
     features = pd.DataFrame({"clip_id": clips, "made": red * 1.0, "noise": rng.normal(size=200)})
-    features = features.assign(status="ok").drop(index=0)
+    features = features.assign(status="ok", empty=np.nan).drop(index=0)
     found = page.beyond_retraining(features, drawn, recordings, n_boot=200).set_index("feature")
     assert list(found.index) == ["made", "noise"]
     assert found.loc["made", "value"] == 1 and found.loc["made", "excess_low"] > 0.5
