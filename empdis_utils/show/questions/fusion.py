@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
+from empdis_utils.data.tables import in_order
 from empdis_utils.show import plots, style
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
 ]  # fmt: skip
 
 TRUE, TRAINED, TESTED = "true", "shuffled in training", "shuffled in testing"
+SIDES = {"video": (-34, 6)}  # where a name stands beside its mark, in points
 LABELS = {
     TRUE: "all three, joined rightly",
     TRAINED: "shuffled in training",
@@ -53,6 +55,7 @@ def gates_and_gains(gates: pd.DataFrame, shapley: pd.DataFrame) -> pd.DataFrame:
     both = gates.rename(columns={"gate_mean": "gate"}).merge(
         shapley.rename(columns=names), on="modality", validate="one_to_one"
     )
+    both = both.set_index("modality").loc[list(in_order(both["modality"]))].reset_index()
     return both[["modality", "gate", "gate_low", "gate_high", "gain", "ci_low", "ci_high"]]
 
 
@@ -109,36 +112,48 @@ def sentence_join(joined: pd.DataFrame, corpus: str) -> str:
     return style.Sentence(f"On {corpus}, {'; '.join(parts)}.")
 
 
+def _listed(names) -> str:
+    """Words in a row: "a", "a and b", "a, b and c"."""
+    *first, last = names
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def sentence_gates(both: pd.DataFrame, corpus: str) -> str:
-    """Which modalities' gains lie above 0, beside gates that are all open."""
+    """Which modalities' gains lie above 0, beside how open their gates are."""
     groups = {}
     for _, row in both.iterrows():
-        found = style.by_side(
-            row, "takes accuracy away", "adds nothing to be seen", "adds accuracy"
-        )
+        found = style.by_side(row, "accuracy lost", "nothing to be seen", "accuracy gained")
         groups.setdefault(found, []).append(
             f"{row['modality']} ({style.estimate_text(row, 'gain')})"
         )
-    said = [f"{' and '.join(names)} {what}" for what, names in groups.items()]
+    said = [f"{what} by {_listed(names)}" for what, names in groups.items()]
     low, high = both["gate"].min(), both["gate"].max()
     return style.Sentence(
-        f"On {corpus}, mean gates lie between {low:.2f} and {high:.2f}; yet {'; '.join(said)}."
+        f"On {corpus}, mean gates lie between {low:.2f} and {high:.2f}; behind them, "
+        f"{_listed(said)}."
     )
 
 
 def _title_rows(joined, corpus):
-    true = joined.set_index("join").loc[TRUE]
-    change = _change(true, "minus_alone")
-    return f"{corpus}: " + style.by_side(
-        change, "fusion loses to text alone", "fusion adds nothing to be seen",
-        "fusion beats text alone",
+    rows = joined.set_index("join")
+    gain = style.by_side(
+        _change(rows.loc[TRUE], "minus_alone"), "fusion loses to text alone",
+        "fusion is level with text alone", "fusion beats text alone",
     )  # fmt: skip
+    join = style.by_side(
+        _change(rows.loc[TRAINED], "minus_true"), "a wrong join costs accuracy",
+        "a wrong join costs nothing", "a wrong join helps",
+    )  # fmt: skip
+    return f"{corpus}: {gain}; {join}"
 
 
 def _title_gates(both, corpus):
     gains = [row["modality"] for _, row in both.iterrows() if row["ci_low"] > 0]
-    only = " and ".join(gains) if gains else "no modality"
-    return f"{corpus}: every gate is open, {only} gains"
+    only = _listed(gains) if gains else "no modality"
+    only = f"only {only}" if 0 < len(gains) < len(both) else only
+    verb = "gains" if len(gains) < 2 else "gain"
+    low, high = both["gate"].min(), both["gate"].max()
+    return f"{corpus}: gates from {low:.2f} to {high:.2f}, {only} {verb}"
 
 
 def _draw_gates(ax, both):
@@ -149,8 +164,8 @@ def _draw_gates(ax, both):
         ax.plot([row["gate_low"], row["gate_high"]], [row["gain"]] * 2, color=color)
         ax.plot(row["gate"], row["gain"], "o", color=color)
         ax.annotate(
-            row["modality"], (row["gate"], row["gain"]), (7, 6), textcoords="offset points",
-            fontsize=9, color=color,
+            row["modality"], (row["gate"], row["gain"]), SIDES.get(row["modality"], (7, 6)),
+            textcoords="offset points", fontsize=9, color=color,
         )  # fmt: skip
     ax.set(xlim=(0, 1))
     ax.tick_params(labelsize=8.5)
@@ -178,10 +193,11 @@ def figure(found: dict, width: float = 8.0):
             rows, "accuracy", "label", hollow="shuffled", lines={larger: ":", alone: "--"},
             axes=[ax],
         )  # fmt: skip
-        ax.text(larger, -0.8, "larger class", ha="center", va="center", fontsize=7.5)
+        plain = dict(facecolor="white", edgecolor="none", pad=0.5)
+        ax.text(larger, -0.8, "larger class", ha="center", va="center", fontsize=7.5, bbox=plain)
         ax.set_ylim(len(rows) - 0.5, -1.1)
         ends = np.array([rows["ci_low"].min(), rows["ci_high"].max(), larger])
-        ax.set_xlim(ends.min() - 0.06, ends.max() + 0.03)
+        ax.set_xlim(ends.min() - 0.09, ends.max() + 0.03)
         ax.tick_params(labelsize=8.5)
         ax.set_xlabel("accuracy", fontsize=9)
         ax.set_title(fill(_title_rows(joined, corpus), 46), fontsize=9.5, loc="left")

@@ -65,11 +65,17 @@ def sentence_best(rows: pd.DataFrame, corpus: str) -> str:
     )
 
 
+def _name(row):
+    """A modality, and the encoder where a corpus has several."""
+    one = row["model"] == "network"
+    return row["modality"] if one else f"{row['modality']} ({row['model']})"
+
+
 def sentence_other(rows: pd.DataFrame) -> str:
     """The modalities but the most accurate one, beside the larger class; `rows` as before."""
     rest = rows.drop(rows["accuracy"].idxmax())
     parts = [
-        f"{row['modality']} {style.estimate_text(row, 'accuracy')}, "
+        f"{_name(row)} {style.estimate_text(row, 'accuracy')}, "
         + side(row, "below it", "not above it", "above it")
         for _, row in rest.iterrows()
     ]
@@ -171,7 +177,7 @@ def figure(found: dict, width: float = 8.0):
         ax.text(larger, -0.75, "larger class", **how)
         ax.set_ylim(len(rows) - 0.05, -1.15)
         ax.set_xlim(min(0.35, low - 0.02), 0.95)
-        ax.tick_params(labelsize=8.5)
+        ax.tick_params(labelsize=8.5, labelbottom=True)
         ax.set_xlabel("accuracy", fontsize=9)
         ax.set_title(fill(title, 30 if wide else 48), fontsize=9.5, loc="left")
     return fig
