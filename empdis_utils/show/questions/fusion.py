@@ -87,12 +87,12 @@ def sentence_answer(joined: pd.DataFrame) -> str:
     """Whether fusion misses the sound and picture of the clips: the wrong join in training."""
     row = joined.set_index("join").loc[TRAINED]
     how = style.by_side(
-        _change(row, "minus_true"),
-        "Trained on the sound and picture of other clips, the same network is worse: it used them",
-        "Trained on the sound and picture of other clips, the same network is no worse",
-        "Trained on the sound and picture of other clips, the same network is even better",
+        _change(row, "minus_true"), "worse: it had used the right ones", "no worse", "even better"
     )
-    return style.Sentence(f"{how} (difference {_text(row, 'minus_true')}).")
+    return style.Sentence(
+        f"Give it the voices and faces of other clips to train on, and it is {how} "
+        f"(difference {_text(row, 'minus_true')})."
+    )
 
 
 def sentence_join(joined: pd.DataFrame, corpus: str) -> str:

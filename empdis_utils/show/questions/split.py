@@ -77,9 +77,10 @@ def sentence_held(both: pd.DataFrame) -> str:
     above = held["ci_low"] > larger
     low, high = held["accuracy"].min(), held["accuracy"].max()
     count = "none" if not above.any() else f"{int(above.sum())}"
+    verb = "is" if above.sum() < 2 else "are"
     return style.Sentence(
-        f"Hold whole recordings out, and {count} of {len(held)} text models is above always saying "
-        f"the larger class ({larger:.2f}): they score {low:.2f} to {high:.2f}."
+        f"Hold whole recordings out, and {count} of {len(held)} text models {verb} above always "
+        f"saying the larger class ({larger:.2f}): they score {low:.2f} to {high:.2f}."
     )
 
 
@@ -224,7 +225,8 @@ def figure(both, paper, simulated, rows, width: float = 8.0):
     _draw_borrowed(axes["c"], rows)
     held = both[both["folds"].eq("grouped") & both["features"].ne(ALONE)]
     above = int((held["ci_low"] > held["majority"]).sum())
-    count = "no text model is" if not above else f"{above} of {len(held)} text models are"
+    verb = "is" if above < 2 else "are"
+    count = f"{above} of {len(held)} text models {verb}" if above else "no text model is"
     titles = {
         "a": f"EMPSPEECH: with recordings held out, {count} above the larger class",
         "b": "Made-up numbers that hold a recording's mark, and nothing else (synthetic)",

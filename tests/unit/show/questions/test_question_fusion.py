@@ -64,7 +64,7 @@ def test_gain_is_worded_by_the_paired_interval(gain, words):
 
 @pytest.mark.parametrize(
     "wrong, words, answer",
-    [(-0.05, "is less accurate", "is worse"), (0.0, "is about as accurate", "no worse"),
+    [(-0.05, "is less accurate", "it is worse"), (0.0, "is about as accurate", "no worse"),
      (0.05, "is more accurate", "even better")],
 )  # fmt: skip
 def test_a_wrong_join_is_worded_by_the_paired_interval(wrong, words, answer):

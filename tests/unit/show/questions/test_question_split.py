@@ -46,7 +46,7 @@ def test_models_above_the_larger_class_are_counted_with_their_whole_interval():
     """Oracle: by hand; the recording alone is no text model."""
     both = split.models(ACCURACY, UNIMODAL, 0.56)
     assert "none of 3 text models is above" in split.sentence_held(both)
-    assert "2 of 3 text models" in split.sentence_held(both.assign(majority=0.485))
+    assert "2 of 3 text models are above" in split.sentence_held(both.assign(majority=0.485))
     assert "they score 0.53 to 0.55" in split.sentence_held(both)
 
 
