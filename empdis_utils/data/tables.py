@@ -82,6 +82,24 @@ SCHEMAS = {
         },
         unique=["clip_id", "seed", "modality"],
     ),
+    "shuffled_join": pa.DataFrameSchema(
+        {
+            "join": _col(str),
+            "inputs": _col(str),
+            "n": _col(int, pa.Check.gt(0)),
+            "n_seeds": _col(int, pa.Check.gt(0)),
+            "accuracy": _col(float, _share),
+            "ci_low": _col(float, _share, nullable=True),
+            "ci_high": _col(float, _share, nullable=True),
+            "sd_seeds": _col(float, pa.Check.ge(0), nullable=True),
+            **{
+                f"{gap}{end}": _col(float, pa.Check.in_range(-1, 1), nullable=bool(end))
+                for gap in ("minus_true", "minus_alone")
+                for end in ("", "_low", "_high")
+            },
+        },
+        unique=["join"],
+    ),
     "quadrants": pa.DataFrameSchema(
         {
             "clip_id": _col(str),

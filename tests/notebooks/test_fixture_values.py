@@ -87,6 +87,17 @@ def test_03_shapley_values_share_the_gain_exactly(read):
     assert gain == pytest.approx(accuracy - max(y, 1 - y))
 
 
+def test_03_a_wrong_join_costs_accuracy_where_all_modalities_carry_cues(read):
+    """Oracle: the construction; the label is what most of the three cues of a clip say."""
+    joined, predictions = read("shuffled_join").set_index("join"), read("predictions")
+    for row, inputs in (("true", "text+audio+video"), ("text alone", "text")):
+        own = predictions[predictions["inputs"] == inputs]
+        expected = ((own["p"] > 0.5) == own["y"]).mean()
+        assert joined.loc[row, "accuracy"] == pytest.approx(expected)
+    for wrong in ("shuffled in training", "shuffled in testing", "shuffled in both"):
+        assert joined.loc[wrong, "minus_true_high"] < 0
+
+
 def test_04_quadrants_partition_the_clips(read):
     ensemble = read("quadrants").query("seed == 'ensemble'")
     assert (ensemble.groupby("modality")["clip_id"].nunique() == 160).all()
