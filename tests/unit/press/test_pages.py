@@ -96,7 +96,8 @@ def test_page_shows_the_parameters_of_its_run(source, executed, entry):
         notebook["cells"][1]["source"] = 'profile = "a"\nx = 1  # a number\ny = [\n    1,\n]'
     entry["parameters"]["y"] = [2, 3]
     cells = pages.page(source, executed, entry, "MOSI")["cells"]
-    assert cells[1]["source"] == "x = 2  # a number\ny = [2, 3]"
+    assert [c["source"] for c in cells[:2]] == ["# Title (MOSI)\nnew prose", "x"]
+    assert cells[-4]["source"] == "x = 2  # a number\ny = [2, 3]", "at the foot, before the form"
 
 
 def test_synthetic_pages_say_so(source, executed, entry):
@@ -322,7 +323,7 @@ def test_a_run_is_named_in_labels_and_never_in_data(source, executed, entry):
     source["cells"][0]["source"] = "# T\n{numref}`__profile__-fig`"
     cells = pages.page(source, executed, entry, "")["cells"]
     assert cells[0]["source"] == "# T\n{numref}`demo-fig`"
-    assert cells[2]["outputs"][-1]["text"] == "someone said __profile__"
+    assert cells[1]["outputs"][-1]["text"] == "someone said __profile__"
 
 
 def test_pages_without_formulas_load_no_mathjax(tmp_path):
