@@ -242,7 +242,8 @@ def forecast(jobs, shown, runs):
         what = "the pages about all corpora" if name == "book" else name
         then = f", and as many as {len(more)} that read them" if late and more else ""
         what += f": {len(late)} of {len(own)} chapters run" if late else ": what reads these"
-        lines.append(f"{what}{then}, {minutes(sum(seconds))}")
+        time = minutes(sum(seconds)) if seconds else "time not known"
+        lines.append(f"{what}{then}, {time}")
     if still:
         lines.append(f"as they are: {', '.join(still)}")
     said = {}
@@ -256,11 +257,10 @@ def forecast(jobs, shown, runs):
         lines.append(f"{where}: {', '.join(names)}")
     if total or unknown:
         at_once = int(os.environ.get("JOBS") or 2)
-        lines.append(
-            f"about {minutes(max(sum(total) / at_once, *total, 0))} with JOBS={at_once}"
-            + (f"; {unknown} chapters have never been timed" if unknown else "")
-            + "; then the pages are rendered"
-        )
+        longest = max([sum(total) / at_once, *total])
+        parts = [f"about {minutes(longest)} with JOBS={at_once}"] if total else []
+        parts += [f"{unknown} chapters have never been timed"] if unknown else []
+        lines.append("; ".join([*parts, "then the pages are rendered"]))
     return lines
 
 

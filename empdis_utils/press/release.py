@@ -117,7 +117,8 @@ def folders(runs, shown=None, results=None):
             found[folder.name] = folder
     for name in apart:
         there = (results / name / "provenance.json").exists()
-        if there and (is_released(runs, name) if shown is not None else name not in found):
+        linked = is_released(runs, name) and name in (shown or ())
+        if there and (linked if shown is not None else name not in found):
             found[name] = results / name
     return dict(sorted(found.items()))
 
