@@ -27,7 +27,7 @@ from empdis_utils.press.parameters import RunError
 
 __all__ = [
     "CLIP_COLUMNS", "MOST_BYTES", "OF_PUBLISHERS", "RESULTS", "Texts", "allowed", "as_source",
-    "at_hand", "entry_of", "folders", "is_released", "late", "likely", "main", "make", "phrases",
+    "at_hand", "entry_of", "folders", "is_plot", "is_released", "late", "likely", "main", "make", "phrases",
     "problems", "profiles", "provenance", "release", "scrubbed", "size", "table", "texts_of",
 ]  # fmt: skip
 
@@ -45,10 +45,12 @@ CLIP_COLUMNS = (
     *("p", "q", "quadrant", "conf_unimodal", "conf_fusion", r"membership_\w+", "gate", "attention"),
     *(r"entropy\w*", "n_unimodal", "n_multimodal", "plain", "unbiased", "n_1", "n_2", "value"),
     *(r"epistemic\w*", r"aleatoric\w*", "correct", "disagrees", "known", "placebo", "family"),
+    *("role", "drawn_by", "distance", "purity", r"margin\w*"),
 )
 KEYS = (
     *("clip_id", "dialog_id", "split", "n_tokens", "modality", "inputs", "encoder", "source"),
     *("seed", "fold", "protocol", "choice", "option", "draw", "status", "reason"),
+    *("role", "drawn_by"),
 )
 #: Of a page's outputs, what holds clips: cards, players, pictures that no plot made.
 CLIPS = re.compile(
@@ -251,6 +253,9 @@ def is_plot(content):
 def _output(output, texts):
     """An output as it goes out, or None when it holds clips."""
     data = dict(output.get("data", {}))
+    if _only_glued(output):  # a page may quote it by its key: the key stays
+        said = any(texts.quoted("".join(content)) for content in data.values())
+        return {**output, "data": dict.fromkeys(data, "'…'")} if said else output
     if "text/html" in data:
         data["text/html"] = PAYLOAD.sub(_payload, "".join(data["text/html"]))
     for kind, content in data.items():
@@ -286,10 +291,9 @@ def scrubbed(notebook, texts):
         if cell["cell_type"] == "code":
             kept = [_output(output, texts) for output in cell["outputs"]]
             missing = [o for o, made in zip(cell["outputs"], kept, strict=True) if made is None]
-            seen = [o for o in missing if not _only_glued(o)]
             dropped += len(missing)
             cell["outputs"] = [made for made in kept if made is not None]
-            if seen:
+            if missing:
                 words = {"text/markdown": INSTEAD, "text/plain": INSTEAD}
                 cell["outputs"].append(
                     {"output_type": "display_data", "metadata": {}, "data": words}

@@ -1,29 +1,26 @@
-"""What is committed in ``results/``: nothing of the publishers, small, and the numbers of a fresh run.
+"""What is committed in ``results/``: nothing of the publishers, small, the numbers of a fresh run.
 
-Oracle: the rules of `press.release`, the transcripts of the synthetic corpus and of each corpus that
-is at hand, and the synthetic run of this session.
+Oracle: the rules of `press.release`, the transcripts of the synthetic corpus and of each corpus
+that is at hand, and the synthetic run of this session.
 """
 
 import re
 
-import pandas as pd
 import pytest
 from bs4 import BeautifulSoup
 
 from empdis_utils.data import corpora, tables
 from empdis_utils.places import hardware
-from empdis_utils.press import compare, inputs, parameters, release
+from empdis_utils.press import compare, parameters, release
 
 ALL = ("fixture", "empspeech", "mosi", "cremad", "ravdess", "mustardpp")
 PAGES = [(name, c) for name in ALL[1:] for c in parameters.read_profile(name)["chapters"]]
 
 
-def test_every_profile_of_the_default_book_is_released():
+def test_every_chapter_of_the_default_book_is_released():
     assert set(release.profiles()) == set(ALL)
     for name in ALL:
-        assert [*parameters.read_profile(name)["chapters"]] == [
-            c for c in parameters.read_profile(name)["chapters"] if c in release.provenance(name)
-        ], name
+        assert {*parameters.read_profile(name)["chapters"]} == {*release.provenance(name)}, name
 
 
 def test_no_rule_is_broken():
@@ -73,22 +70,15 @@ def test_a_released_page_is_in_the_book_and_says_so(html, profile, chapter):
 
 
 def test_the_synthetic_run_of_this_session_compares_equal(fixture_book):
-    """On another processor the encoders' arithmetic differs: then all but fitted numbers must agree."""
+    """The encoders' arithmetic is another on another processor: then shapes must agree."""
     found = compare.compare(fixture_book / "runs", ["fixture"])
     print(compare.summary(found))
     assert not (found["verdict"] == "missing here").any()
-    assert (found["verdict"] == "identical").sum() > 0
-    code = {
-        c: [k for k in inputs.changed(e["given"], inputs.of_chapter("fixture", c))
-            if not k.startswith("corpus")]
-        for c, e in release.provenance("fixture").items()
-    }  # fmt: skip
-    assert not {c: names for c, names in code.items() if names}, "make release was forgotten"
-    if {e["hardware"].split(",")[0] for e in release.provenance("fixture").values()} == {
-        hardware().split(",")[0]
-    }:
-        assert found.loc[found["verdict"] == "different", ["table", "column", "note"]].empty
+    assert (found["verdict"] == "identical").any()
+    machines = {entry["hardware"].split(",")[0] for entry in release.provenance("fixture").values()}
+    late = found[found["verdict"] == "different"]
+    if machines == {hardware().split(",")[0]}:
+        assert late.empty, compare.summary(found)
     else:
-        sizes = found.loc[found["note"].astype(str).str.contains("rows only|new columns"), "table"]
-        assert sizes.empty, "a table of another shape"
-        assert pd.Series(found["verdict"]).isin(["identical", "within tolerance"]).mean() > 0.3
+        other = late["note"].astype(str).str.contains("rows only|new columns")
+        assert not other.any(), compare.summary(found)

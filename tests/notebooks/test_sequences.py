@@ -115,6 +115,7 @@ class House:
             **os.environ,
             **{"EMPDIS_DATA": str(self.data) if data else "", "PYTHONPATH": str(self.at)},
             **{"EMPDIS_CACHE": str(self.at / "no cache"), "EMPDIS_MEDIA": ""},
+            "PYTHONWARNINGS": "ignore",  # that the stand-ins are not the published files
             **more,
         }
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
@@ -395,7 +396,7 @@ def released(tmp_path_factory):
                data=True)  # fmt: skip
     said = house.make("release", "PROFILES=mosi", data=True)
     assert "[done] mosi" in said
-    assert "1 identical" in house.make("compare", data=True) or "2 identical" in said
+    assert "mosi: 2 identical" in house.make("compare", data=True)
     shutil.rmtree(house.at / "_build")
     return house
 

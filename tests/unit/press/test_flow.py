@@ -133,6 +133,7 @@ def test_a_profile_that_is_not_at_hand_comes_from_results(toward, monkeypatch):
 
 def test_the_tables_of_a_release_are_hashed_into_what_reads_them(toward):
     flow.view(toward, [], ["demo"])
+    (release.RESULTS / "demo/artifacts").mkdir()
     pd.DataFrame({"a": [1]}).to_parquet(release.RESULTS / "demo/artifacts/x.parquet")
     record = release.RESULTS / "demo/provenance.json"
     story = json.loads(record.read_text())

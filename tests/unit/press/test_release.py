@@ -155,6 +155,19 @@ def test_no_transcript_no_player_and_no_picture_of_a_clip_leaves_a_page(house):
     assert instead["data"]["text/markdown"] == release.INSTEAD
 
 
+def test_a_sentence_that_is_glued_keeps_its_key_and_loses_its_quotation():
+    kind = "application/papermill.record/text/plain"
+    about = {"scrapbook": {"name": "example"}}
+    said = [{"output_type": "display_data", "metadata": about, "data": {kind: repr(text)}}
+            for text in (SAID[0], "3 clips")]  # fmt: skip
+    page = {"cells": [code("x", *said, tags=["remove-cell"])], "metadata": {}}
+    made, dropped = release.scrubbed(page, release.Texts(SAID))
+    (first, second) = made["cells"][0]["outputs"]
+    assert dropped == 0 and second == said[1]
+    assert first["metadata"] == about and first["data"] == {kind: "'…'"}
+    assert release.scrubbed(made, release.Texts(SAID)) == (made, 0)
+
+
 def test_the_explorer_goes_out_without_words_labels_and_media():
     clips = {
         "id": ["c1", "c2"],
