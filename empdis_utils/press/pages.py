@@ -541,7 +541,7 @@ def site_inputs(build, shown, hashes):
         if file.suffix == ".ipynb" or file.name == "provenance.json":
             found[str(file.relative_to(build))] = hashes(file)
     for name in (name for name in shown if release.is_released(build / "runs", name)):
-        found[f"released {name}"] = "shown"
+        found[f"released {name}"] = "at hand" if release.at_hand(name, hashes) else "not at hand"
         for file in inputs.files_in(release.RESULTS / name):
             found[f"results/{name}/{file.relative_to(release.RESULTS / name)}"] = hashes(file)
     return found

@@ -27,8 +27,9 @@ from empdis_utils.press.parameters import RunError
 
 __all__ = [
     "CLIP_COLUMNS", "MOST_BYTES", "OF_PUBLISHERS", "RESULTS", "Texts", "allowed", "as_source",
-    "at_hand", "entry_of", "folders", "is_plot", "is_released", "late", "likely", "main", "make", "phrases",
-    "problems", "profiles", "provenance", "release", "scrubbed", "size", "table", "texts_of",
+    "at_hand", "entry_of", "folders", "is_plot", "is_released", "late", "likely", "main", "make",
+    "phrases", "problems", "profiles", "provenance", "release", "scrubbed", "size", "table",
+    "texts_of",
 ]  # fmt: skip
 
 RESULTS = ROOT / "results"
