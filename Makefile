@@ -20,7 +20,7 @@ $(foreach word,$(SAID),$(eval override $(word) := $$(value $(word))))
 export BUILD JOBS EMPDIS_DASK $(SAID)
 FLOW = @$(PY) -m empdis_utils.press.flow
 
-.PHONY: help env book instructor status pdf test study annotate audit responses data clips course lint bench clean clean-cache lock
+.PHONY: help env book instructor status compare release pdf test study annotate audit responses data clips course lint bench clean clean-cache lock
 
 help:  ## Explain every target
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,8 +59,14 @@ book: $(ENV)  ## Run what has changed and render the book into _build/html
 instructor: $(ENV)  ## The book with the solutions of the exercises, for teachers: _build/instructor/html
 	@SOLUTIONS=yes $(PY) -m empdis_utils.press.flow book
 
-status: $(ENV)  ## Say what `make book` would run, and why
+status: $(ENV)  ## Say what `make book` would run, why, and about how long
 	$(FLOW) status
+
+compare: $(ENV)  ## Hold the runs here against the released results, table by table: [PROFILE=mosi]
+	@$(PY) -m empdis_utils.press.compare
+
+release: $(ENV)  ## Write results/ anew from finished, current runs: [PROFILES="mosi cremad"]
+	@$(PY) -m empdis_utils.press.release $$PROFILES
 
 study: $(ENV)  ## Run one profile, or one chapter: PROFILE=mosi [NB=04_quadrants [P="threshold=0.6"]]
 	$(FLOW) study

@@ -187,16 +187,18 @@ SCHEMAS = {
 }
 
 
-def check(frame, name):
+def check(frame, name, without=()):
     """Return `frame` with the column types of table `name`.
 
     `frame`: any row order; extra columns are kept. `name`: a table of DESIGN's contract. Names
-    without a schema (``embeddings/…``, a chapter's own tables) pass unchanged. Raises ValueError:
-    lists every column, row and value that breaks the schema.
+    without a schema (``embeddings/…``, a chapter's own tables) pass unchanged. `without`: columns
+    that need not be there. Raises ValueError: lists every column, row and value that breaks the
+    schema.
     """
     schema = SCHEMAS.get(name)
     if schema is None:
         return frame
+    schema = schema.remove_columns([column for column in without if column in schema.columns])
     try:
         return schema.validate(frame.reset_index(drop=True), lazy=True)
     except SchemaErrors as error:
@@ -232,6 +234,9 @@ def write(frame, directory, name):
 def read(directory, name):
     """Read and check ``directory/name.parquet``.
 
+    A table of ``results/`` names the columns that stayed with the publishers (``left_out`` in its
+    ``attrs``): these are not asked for.
+
     Raises FileNotFoundError: says which table is missing and where, when the chapter that writes it
     has not run. Raises ValueError: a file that is no whole Parquet table, or too little memory to
     read it.
@@ -255,7 +260,8 @@ def read(directory, name):
             f"table '{name}' in {directory}: not enough memory to read "
             f"{path.stat().st_size / 2**20:,.0f} MB; close other programs"
         ) from error
-    return check(frame, name)
+    without = frame.attrs.pop("left_out", ())
+    return check(frame, name, without)
 
 
 def read_if_made(directory, name):

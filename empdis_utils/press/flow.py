@@ -25,7 +25,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from empdis_utils.press import course, inputs, run
+from empdis_utils.press import course, inputs, release, run
 from empdis_utils.press.parameters import (
     RunError,
     chapter_parameters,
@@ -38,9 +38,11 @@ from empdis_utils.press.parameters import (
 )
 
 __all__ = [
-    "Asked", "Job", "annotate", "announce", "applicable", "at_hand", "audit", "book", "book_jobs",
-    "check_first", "given_csv", "jobs_of", "judge", "locked", "make", "makefile", "needed",
-    "own_folder", "quoted", "responses", "set_dates", "study", "view",
+__all__ = [
+    "Asked", "Job", "annotate", "announce", "applicable", "audit", "book", "book_jobs",
+    "check_first", "forecast", "given_csv", "jobs_of", "judge", "locked", "make", "makefile",
+    "minutes", "needed", "own_folder", "quoted", "readers", "responses", "set_dates", "study",
+    "view",
 ]  # fmt: skip
 
 JOB, TABLES, PAGE = 1000, 2000, 3000  # dates (s since 1970) of a chapter that is current
@@ -77,12 +79,6 @@ class Job:
         """What the file says: the arguments of `run.run_chapter`."""
         names = ("profile", "chapter", "run", "overrides", "source", "view", "read")
         return json.dumps({name: getattr(self, name) for name in names}, sort_keys=True) + "\n"
-
-
-def at_hand(profile, hashes):
-    """Whether what a profile measures is there without a download: its first chapter reads it."""
-    first = read_profile(profile)["chapters"][0]
-    return inputs.of_chapter(profile, first, hashes=hashes).get("corpus") != "absent"
 
 
 def jobs_of(profile, name=None, overrides=(), own=False):
@@ -124,7 +120,9 @@ def judge(jobs, runs, hashes):
     given = [inputs.of_chapter(job.profile, job.chapter, job.overrides, hashes) for job in jobs]
     for job, now in zip(jobs, given, strict=True):
         entry = (run.story(runs / job.run) or {}).get(job.chapter)
-        job.reasons = run.why_stale(runs, job.run, job.chapter, entry, now, job.read, hashes)
+        job.reasons = run.why_stale(
+            runs, job.run, job.chapter, entry, now, job.read, hashes, job.view
+        )
         if entry and entry.get("overrides") != job.overrides:
             job.reasons.append("parameters changed")
     return jobs
@@ -138,19 +136,26 @@ def book_jobs(runs, hashes, asked=()):
     runs : Path
     hashes : inputs.Hashes
     asked : sequence of str
-        Profiles to show. Default: those whose file says ``book: N`` and whose corpus is at hand,
-        or whose last run still holds.
+        Profiles to run. Default: those whose file says ``book: N`` and whose corpus is at hand. The
+        others of the default book are shown from their last run where that still holds (unless
+        profiles are asked for), else from the released results.
     """
-    jobs, notes, shown = [], [], []
-    places = {name: read_profile(name).get("book") for name in profiles()}
-    for profile in asked or sorted(filter(places.get, places), key=places.get):
+    jobs, notes, shown, released = [], [], [], []
+    for profile in dict.fromkeys([*asked, *release.profiles()]):
+        there = bool(release.provenance(profile))
+        if asked and profile not in asked:
+            released += [profile] if there else []
+            continue
         given = given_csv(Asked(), runs) if profile == "predictions" else ()
         found = judge(jobs_of(profile, overrides=given), runs, hashes)
-        if not asked and not at_hand(profile, hashes):
+        if not asked and not release.at_hand(profile, hashes):
             done = run.story(runs / profile)
+            late = [job for job in found if job.reasons]
+            if there and (late or not done):
+                released.append(profile)
+                continue
             if not done:
                 continue
-            late = [job for job in found if job.reasons]
             if late:
                 notes.append(
                     f"{profile}: left out, since its corpus is not at hand to run it again "
@@ -162,6 +167,7 @@ def book_jobs(runs, hashes, asked=()):
         shown.append(profile)
         jobs += found
     everything = [f"{job.run}/{job.chapter}" for job in jobs]
+    everything += [f"{name}/{c}" for name in released for c in release.provenance(name)]
     there = set(everything)
     own = jobs_of("book")
     for job in own:
@@ -169,20 +175,95 @@ def book_jobs(runs, hashes, asked=()):
         named = everything if "*/*" in reads(job.chapter) else reads(job.chapter)
         job.read = [name for name in [*job.read, *named] if name in there or "book/" in name]
         job.read = list(dict.fromkeys(job.read))
-    view(runs, [*shown, "book"])
-    return jobs + judge(own, runs, hashes), notes, shown
+    view(runs, [*shown, "book"], released)
+    return jobs + judge(own, runs, hashes), notes, [*shown, *released]
 
 
-def view(runs, shown):
-    """A folder of links to the runs that the book shows: what its pages about all runs look at."""
+def view(runs, shown, released=()):
+    """A folder of links to the runs that the book shows: what its pages about all runs look at.
+
+    `shown`: runs of this copy. `released`: profiles whose tables and pages are those of
+    ``results/``.
+    """
     folder = runs / ".view"
     folder.mkdir(parents=True, exist_ok=True)
+    wanted = {name: Path("..", name) for name in shown}
+    wanted |= {name: (release.RESULTS / name).resolve() for name in released}
     for link in folder.iterdir():
-        if link.name not in shown:
+        if link.readlink() != wanted.get(link.name):
             link.unlink()
-    for name in shown:
+    for name, place in wanted.items():
         if not (folder / name).is_symlink():
-            (folder / name).symlink_to(Path("..", name), target_is_directory=True)
+            (folder / name).symlink_to(place, target_is_directory=True)
+
+
+def readers(jobs):
+    """Current jobs that read, in turn, what must run: they may have to follow."""
+    late, found = {f"{job.run}/{job.chapter}" for job in jobs if job.reasons}, []
+    for job in jobs:  # a chapter comes after what it reads
+        if not job.reasons and late & set(job.read):
+            late.add(f"{job.run}/{job.chapter}")
+            found.append(job)
+    return found
+
+
+def minutes(seconds):
+    """A time as a person says it.
+
+    Examples
+    --------
+    >>> [minutes(20), minutes(200), minutes(7000)]
+    ['under a minute', '3 minutes', '1 h 57 min']
+    """
+    whole = round(seconds / 60)
+    if whole < 1:
+        return "under a minute"
+    if whole < 60:
+        return f"{whole} minute{'s' * (whole > 1)}"
+    return f"{whole // 60} h {whole % 60} min"
+
+
+def forecast(jobs, shown, runs):
+    """What `make book` will do, as a few lines: what runs, on which corpora, and how long.
+
+    Times are those of the last run here, else of the released one. Chapters run side by side.
+    """
+    lines, still, total, unknown = [], [], [], 0
+    for name in dict.fromkeys([*shown, "book"]):
+        own = [job for job in jobs if job.run == name]
+        late, more = [j for j in own if j.reasons], [j for j in readers(jobs) if j.run == name]
+        if not own:
+            continue
+        if not late and not more:
+            still.append(name)
+            continue
+        known = [release.likely(runs, job.profile, job.chapter) for job in [*late, *more]]
+        seconds = [value for value in known if value is not None]
+        unknown += len(known) - len(seconds)
+        total += seconds
+        what = "the pages about all corpora" if name == "book" else name
+        then = f", and as many as {len(more)} that read them" if late and more else ""
+        what += f": {len(late)} of {len(own)} chapters run" if late else ": what reads these"
+        time = minutes(sum(seconds)) if seconds else "time not known"
+        lines.append(f"{what}{then}, {time}")
+    if still:
+        lines.append(f"as they are: {', '.join(still)}")
+    said = {}
+    for name in shown:
+        if release.is_released(runs, name):
+            entries = release.provenance(name).values()
+            when = max(entry["started"] for entry in entries)[:10]
+            said.setdefault((when, min(e["git"] for e in entries)[:10]), []).append(name)
+    for (when, commit), names in said.items():
+        where = f"from the released run of {when}, commit {commit}"
+        lines.append(f"{where}: {', '.join(names)}")
+    if total or unknown:
+        at_once = int(os.environ.get("JOBS") or 2)
+        longest = max([sum(total) / at_once, *total])
+        parts = [f"about {minutes(longest)} with JOBS={at_once}"] if total else []
+        parts += [f"{unknown} chapters have never been timed"] if unknown else []
+        lines.append("; ".join([*parts, "then the pages are rendered"]))
+    return lines
 
 
 def set_dates(jobs, runs):
@@ -422,7 +503,9 @@ def book(asked, runs, hashes, only_say=False):
         for note in notes:
             print(f"[book] {note}")
         late = pages.why_stale(build, shown, hashes)
-        announce(jobs, most=10_000 if only_say else 8)
+        for line in forecast(jobs, shown, runs) if late or any(j.reasons for j in jobs) else []:
+            print(f"[book] {line}")
+        announce(jobs, most=10_000 if only_say else 4)
         if only_say:
             print(f"[plan] the pages: {late}" if late else "[plan] the pages: current")
             return

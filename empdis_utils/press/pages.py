@@ -30,16 +30,17 @@ from pathlib import Path
 import yaml
 
 from empdis_utils.places import ROOT
-from empdis_utils.press import course, inputs, limits, parameters, run, slides
+from empdis_utils.press import course, inputs, limits, parameters, release, run, slides
 from empdis_utils.press.parameters import GIVEN_BY_RUN, RunError
 from empdis_utils.press.run import write_if_changed
 from empdis_utils.show.templates import render as fill
 
 __all__ = [
     "SOURCES", "add_explorer_files", "as_run", "change_form", "csv_tables", "drop_gone", "fill_in",
-    "how_it_was_made", "is_progress", "jupyter_book", "lighten", "merge", "one_line", "page",
-    "parameter_meanings", "pdf", "plain", "render", "runs_to_show", "site_files", "site_inputs",
-    "stage", "tags", "take_along", "trim_toc", "why_stale", "without_dead_links",
+    "how_it_was_made", "is_heading", "is_progress", "jupyter_book", "lighten", "merge", "one_line",
+    "page", "parameter_meanings", "pdf", "plain", "released_note", "render", "runs_to_show",
+    "shows_something", "site_files", "site_inputs", "stage", "tags", "take_along", "trim_toc",
+    "why_stale", "without_dead_links", "without_empty_sections",
 ]  # fmt: skip
 
 MOST_BYTES = 200_000  # of a CSV that is offered as it is; a larger one is packed
@@ -223,18 +224,21 @@ def fill_in(cell, name):
 def page(source, executed, entry, title, tables=(), repository=""):
     """One finished page (notebook dict) from a source, its run, and its provenance entry.
 
-    The placeholder for a run's name, in a label or an address, is filled in. `tables` and
-    `repository` are those of `take_along`.
+    The placeholder for a run's name, in a label or an address, is filled in. Sections with nothing
+    to show are dropped, and the cell of parameters stands at the foot, before the form. `tables`
+    and `repository` are those of `take_along`; ``entry["note"]`` is Markdown below the title.
     """
     notebook = merge(source, executed)
-    notebook["cells"] = [fill_in(part, entry["run"]) for part in notebook["cells"]]
-    for part in notebook["cells"]:
-        if "parameters" in tags(part):
-            form = change_form("".join(part["source"]), entry)
-            part["source"] = as_run("".join(part["source"]), entry["parameters"])
+    cells = [fill_in(part, entry["run"]) for part in notebook["cells"]]
+    (given,) = (part for part in cells if "parameters" in tags(part))
+    form = change_form("".join(given["source"]), entry)
+    given["source"] = as_run("".join(given["source"]), entry["parameters"])
+    cells = without_empty_sections([part for part in cells if part is not given])
+    notebook["cells"] = [*cells, given]
     first = next(c for c in notebook["cells"] if c["cell_type"] == "markdown")
     heading, *rest = "".join(first["source"]).split("\n")
     note = ["", SYNTHETIC_NOTE] if entry["parameters"].get("corpus") == "fixture" else []
+    note += ["", entry["note"]] if entry.get("note") else []
     # The theme prints a page's title once with its escapes undone: no < may be in it.
     title = title.translate(str.maketrans("<>", "‹›"))
     suffix = f" ({plain(title)})" if title else ""
@@ -249,6 +253,77 @@ def page(source, executed, entry, title, tables=(), repository=""):
             {"cell_type": "markdown", "id": name, "metadata": {}, "source": text}
         )
     return notebook
+
+
+def is_heading(cell):
+    """Level of the heading that a cell of Markdown begins with, 0 when it begins otherwise.
+
+    A label, ``(name)=``, may stand before it.
+    """
+    if cell["cell_type"] != "markdown":
+        return 0
+    text = re.sub(r"\A(\s*\([^)\n]+\)=[ \t]*\n)+", "", "".join(cell["source"])).lstrip()
+    return len(re.match(r"(#{1,6} )?", text)[0].rstrip())
+
+
+def shows_something(cell):
+    """Whether a reader sees an output of this cell: not of one that is removed, or only glues."""
+    if cell["cell_type"] != "code" or {"remove-cell", "remove-output"} & {*tags(cell)}:
+        return False
+    return any(
+        output["output_type"] in ("stream", "error")
+        or any("papermill.record" not in kind for kind in output.get("data", {}))
+        for output in cell["outputs"]
+    )
+
+
+def without_empty_sections(cells):
+    """Cells of a page without the sections that have nothing to show on this corpus.
+
+    A section goes from a heading of level 2 or more, at the start of its cell, to the next one of
+    its level or above. It is dropped when it has code and shows no output, and one of its cells has
+    the tag ``may-be-empty``. What it glues stays, unseen: other pages may show it.
+    """
+    kept, at = [], 0
+    while at < len(cells):
+        level, end = is_heading(cells[at]), at + 1
+        while level > 1 and end < len(cells) and not 0 < is_heading(cells[end]) <= level:
+            end += 1
+        section = cells[at:end]
+        code = [cell for cell in section if cell["cell_type"] == "code"]
+        may = any("may-be-empty" in tags(cell) for cell in section)
+        if level > 1 and may and code and not any(map(shows_something, code)):
+            unseen = [{**c["metadata"], "tags": [*tags(c), "remove-cell"]} for c in code]
+            glued = [{**c, "metadata": m} for c, m in zip(code, unseen, strict=True)]
+            kept += [c for c in glued if c["outputs"]]
+            at = end
+        else:
+            kept.append(cells[at])
+            at += 1
+    return kept
+
+
+def released_note(entry, reason):
+    """Markdown below the title of a released page: where it is from, and how to run it anew.
+
+    Parameters
+    ----------
+    entry : dict
+        Its record in ``results/``.
+    reason : str
+        Why it is shown, a clause.
+    """
+    rerun = f"make study PROFILE={entry['profile']} NB={entry['chapter']}"
+    about = parameters.read_notebook(entry["chapter"])["metadata"]
+    first = "`make data` fetches the corpus"
+    if "media" in about:
+        first = "Put the recordings where {doc}`../../rerun` says"
+    return (
+        "```{admonition} From the released run\n:class: note\n"
+        f"From the released run of {entry['started'][:10]}, commit {plain(entry['git'][:10])}: "
+        f"{reason}. To run it anew: {first}, then `{rerun}` or `make book`; `make compare "
+        f"PROFILE={entry['profile']}` holds your run against this one.\n```"
+    )
 
 
 def csv_tables(artifacts, names, most=MOST_BYTES, most_packed=MOST_PACKED_BYTES):
@@ -315,7 +390,8 @@ def add_explorer_files(runs, folder):
 
     plotly = Path(importlib.util.find_spec("plotly").origin).parent / "package_data/plotly.min.js"
     made = {folder / "plotly.min.js": plotly}
-    if (runs / "fixture" / "04_quadrants.ipynb").exists():
+    made_here = (runs / "fixture" / "04_quadrants.ipynb").exists()
+    if made_here or release.is_released(runs, "fixture"):
         videos = sorted((corpora.FIXTURE / "video").glob("*.mp4"))
         made |= {folder / "clips" / video.name: video for video in videos}
     for target, source in made.items():
@@ -330,8 +406,10 @@ def add_explorer_files(runs, folder):
     return set(made)
 
 
-def runs_to_show(runs, shown, hashes):
-    """Finished chapters that still hold, as provenance entries with their ``chapter``.
+def runs_to_show(runs, shown, hashes, results=None):
+    """Finished chapters that still hold: provenance entries with ``chapter`` and ``folder``.
+
+    Those of ``results/`` are shown as they are: ``released`` is True.
 
     Parameters
     ----------
@@ -340,6 +418,8 @@ def runs_to_show(runs, shown, hashes):
         The profiles of the book; None for all that there are. Other profiles that belong to books
         (``book:`` in their file) are passed over; runs with other parameters come along.
     hashes : inputs.Hashes
+    results : Path, optional
+        Default: `release.RESULTS`.
 
     Raises
     ------
@@ -347,9 +427,11 @@ def runs_to_show(runs, shown, hashes):
         A record that cannot be read, or a chapter of the book itself that no longer holds.
     """
     found, late = [], []
-    apart = [p for p in parameters.profiles() if parameters.read_profile(p).get("book")]
-    for folder in sorted(p for p in runs.iterdir() if p.is_dir() and p.name[0] != "."):
-        if shown is not None and folder.name in apart and folder.name not in shown:
+    for folder in release.folders(runs, shown, results).values():
+        if folder.parent != runs:
+            for chapter, entry in sorted(release.provenance(folder.name, results).items()):
+                about = {"chapter": chapter, "folder": folder, "released": True}
+                found += [{**entry, **about}] if entry["page"] else []
             continue
         story = run.story(folder)
         if story is None or (not story and any(folder.glob("*.ipynb"))):
@@ -360,13 +442,12 @@ def runs_to_show(runs, shown, hashes):
         for chapter, entry in sorted(story.items()):
             try:
                 now = inputs.of_chapter(entry["profile"], chapter, entry["overrides"], hashes)
-                why = run.why_stale(
-                    runs, folder.name, chapter, entry, now, list(entry.get("read", ())), hashes
-                )
+                read, view = list(entry.get("read", ())), entry.get("view")
+                why = run.why_stale(runs, folder.name, chapter, entry, now, read, hashes, view)
             except RunError as error:
                 why = [str(error)]
             if not why:
-                found.append({**entry, "chapter": chapter})
+                found.append({**entry, "chapter": chapter, "folder": folder})
                 continue
             late.append(folder.name)
             print(f"[book] left out: {folder.name} {chapter}: {why[0]}", file=sys.stderr)
@@ -379,11 +460,17 @@ def stage(runs, out, root=ROOT, shown=None, hashes=None):
     """Fill `out` with the pages that exist: prose, and every finished chapter that still holds."""
     from empdis_utils.press import reference  # reads corpora: slow
 
-    wanted = set()
-    for entry in runs_to_show(runs, shown, hashes or inputs.Hashes()):
-        executed = runs / entry["run"] / f"{entry['chapter']}.ipynb"
-        source = parameters.read_notebook(entry["chapter"])
+    wanted, results, hashes = set(), root / "results", hashes or inputs.Hashes()
+    for entry in runs_to_show(runs, shown, hashes, results):
+        executed = entry["folder"] / f"{entry['chapter']}.ipynb"
         done = json.loads(executed.read_text(encoding="utf-8"))
+        if entry.get("released"):
+            source = release.as_source(done)
+            here = release.at_hand(entry["profile"], hashes)
+            reason = "its corpus was not asked for" if here else "its corpus is not at hand here"
+            entry["note"] = released_note(entry, reason)
+        else:
+            source = parameters.read_notebook(entry["chapter"])
         title = parameters.read_profile(entry["profile"]).get("title", "")
         title = ", ".join(filter(None, [title, *entry["overrides"]]))
         folder = out / "runs" / entry["run"]
@@ -412,7 +499,8 @@ def stage(runs, out, root=ROOT, shown=None, hashes=None):
         target = out / "assets" / picture.name  # takes the place of one that comes with the book
         wanted.add(target)
         write_if_changed(target, picture.read_bytes())
-    for name, text in {**course.pages(), **reference.pages(runs)}.items():
+    folders = release.folders(runs, shown, results)
+    for name, text in {**course.pages(), **reference.pages(runs, folders)}.items():
         wanted.add(out / name)
         write_if_changed(out / name, text)
     wanted |= slides.write(out)
@@ -453,6 +541,10 @@ def site_inputs(build, shown, hashes):
     for file in sorted((build / "runs").glob("[!.]*/*")):
         if file.suffix == ".ipynb" or file.name == "provenance.json":
             found[str(file.relative_to(build))] = hashes(file)
+    for name in (name for name in shown if release.is_released(build / "runs", name)):
+        found[f"released {name}"] = "at hand" if release.at_hand(name, hashes) else "not at hand"
+        for file in inputs.files_in(release.RESULTS / name):
+            found[f"results/{name}/{file.relative_to(release.RESULTS / name)}"] = hashes(file)
     return found
 
 

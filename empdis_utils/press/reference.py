@@ -94,12 +94,17 @@ def corpus_facts(name, runs):
 
 def counts(manifest):
     """Markdown table of a manifest's clips, recordings and labels, as later chapters use them."""
-    labels, splits = manifest["label"].value_counts(), manifest["split"].value_counts()
+    splits = manifest["split"].value_counts()
+    labels = manifest["label"].value_counts() if "label" in manifest else {}
     tokens = manifest["n_tokens"].dropna()
     rows = [
         ("clips used", f"{len(manifest):,}"),
         ("recordings or speakers", f"{manifest['dialog_id'].nunique():,}"),
-        ("labels", ", ".join(f"{plain(label)} {n:,}" for label, n in labels.items())),
+        (
+            "labels",
+            ", ".join(f"{plain(label)} {n:,}" for label, n in labels.items())
+            or "not in the released tables",
+        ),
         ("splits", ", ".join(f"{plain(split)} {n:,}" for split, n in splits.items())),
         ("median tokens", f"{tokens.median():g}" if len(tokens) else "no transcripts"),
     ]
@@ -118,13 +123,21 @@ def installed(package):
     return about["Version"], stated or ", ".join(trove) or free or "not stated"
 
 
-def environment(runs):
-    """The page on versions, licences, hardware and run times."""
+def environment(runs, folders=None):
+    """The page on versions, licences, hardware and run times.
+
+    `runs`: the folder of all runs. `folders`: run -> its folder; default: those in `runs`.
+    """
+    if folders is None:
+        folders = {path.parent.name: path.parent for path in Path(runs).glob("*/provenance.json")}
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     direct = [re.match(r"[\w.-]+", wanted)[0] for wanted in project["dependencies"]]
     packages = [(name, *installed(name)) for name in sorted(direct, key=str.lower)]
     times = []
-    for path in sorted(Path(runs).glob("*/provenance.json")):
+    for folder in (folders[name] for name in sorted(folders)):
+        path = folder / "provenance.json"
+        if not path.exists():
+            continue
         for chapter, entry in json.loads(path.read_text())["chapters"].items():
             run, hardware = plain(entry["run"]), plain(entry["hardware"])
             times.append((run, chapter, entry["seconds"], hardware))
@@ -169,11 +182,15 @@ def project_page(name, title):
     return f"# {title}\n\n" + text.split("\n", 1)[1].lstrip()
 
 
-def pages(runs):
-    """Every generated reference file: dict of path under the book's source to text."""
+def pages(runs, folders=None):
+    """Every generated reference file: dict of path under the book's source to text.
+
+    `runs`, `folders`: as for `environment`.
+    """
     made = api()
     for name in ("fixture", *corpora.CATALOGUE, *dialogues.ENTRIES):
-        made[f"reference/facts/{name}.md"] = corpus_facts(name, runs)
-    made["reference/environment.md"] = environment(runs)
+        where = (folders or {}).get(name, Path(runs, name)).parent
+        made[f"reference/facts/{name}.md"] = corpus_facts(name, where)
+    made["reference/environment.md"] = environment(runs, folders)
     made["reference/contributing.md"] = project_page("CONTRIBUTING.md", "Contributing")
     return made

@@ -74,12 +74,22 @@ def story(run_dir):
         return None
 
 
-def tables_of(runs, name):
-    """Hash of all tables that a chapter wrote (``RUN/CHAPTER``), as its run noted them."""
+def tables_of(runs, name, view=None):
+    """Hash of all tables that a chapter wrote (``RUN/CHAPTER``), as its run noted them.
+
+    `view`: see `run_chapter`. A released run has no note: its files are hashed.
+    """
     run_name, chapter = name.split("/")
+    folder = runs / (view or "") / run_name
     try:
-        return inputs.digest(json.loads(tables_mark(runs / run_name, chapter).read_text()))
+        return inputs.digest(json.loads(tables_mark(folder, chapter).read_text()))
     except (OSError, ValueError):
+        made = (story(folder) or {}).get(chapter, {}).get("outputs")
+    if made is None:
+        return ""
+    try:
+        return inputs.digest({n: sha256(folder / "artifacts" / n) for n in made})
+    except OSError:
         return ""
 
 
@@ -133,7 +143,7 @@ def is_outdated(entry, chapter):
     return bool(set(inputs.changed(given, now)) - {"parameters", "corpus"})
 
 
-def why_stale(runs, run_name, chapter, entry, now, read, hashes):
+def why_stale(runs, run_name, chapter, entry, now, read, hashes, view=None):
     """Why a finished chapter does not count: list of short reasons, empty when it does.
 
     Parameters
@@ -148,6 +158,8 @@ def why_stale(runs, run_name, chapter, entry, now, read, hashes):
     read : sequence of str
         The chapters whose tables it reads, ``RUN/CHAPTER``.
     hashes : inputs.Hashes
+    view : str, optional
+        See `run_chapter`.
     """
     run_dir = runs / run_name
     page = run_dir / f"{chapter}.ipynb"
@@ -164,7 +176,7 @@ def why_stale(runs, run_name, chapter, entry, now, read, hashes):
     reasons += [
         f"tables of {name} changed"
         for name in sorted({*entry["read"], *read})
-        if name not in read or entry["read"].get(name) != tables_of(runs, name)
+        if name not in read or entry["read"].get(name) != tables_of(runs, name, view)
     ]
     return reasons
 
@@ -330,7 +342,8 @@ def run_chapter(profile, chapter, runs, run=None, overrides=(), source=None, rea
             "parameters": {**known, "profile": profile, "inputs_dir": "", "outputs_dir": ""},
             "overrides": list(overrides),
             "given": inputs.of_chapter(profile, chapter, overrides),
-            "read": {name: tables_of(runs, name) for name in read},
+            "read": {name: tables_of(runs, name, view) for name in read},
+            "view": view or "",
             "git": git_state(),
             "inputs": hashes,
             "versions": {"python": platform.python_version()}

@@ -115,6 +115,7 @@ class House:
             **os.environ,
             **{"EMPDIS_DATA": str(self.data) if data else "", "PYTHONPATH": str(self.at)},
             **{"EMPDIS_CACHE": str(self.at / "no cache"), "EMPDIS_MEDIA": ""},
+            "PYTHONWARNINGS": "ignore",  # that the stand-ins are not the published files
             **more,
         }
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
@@ -382,6 +383,101 @@ def test_text_of_a_user_is_no_markup_and_no_code(house):
     assert not list(house.at.rglob("hacked"))
     house.write("notebooks/profiles/mine.yaml", kept)
     house.book()
+
+
+# ---- released results --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def released(tmp_path_factory):
+    """Another house, whose run on MOSI's stand-in was released; then a clean clone of it."""
+    house = House(tmp_path_factory.mktemp("clone"))
+    house.book("mine/01_data", "mine/02_two", "mosi/01_data", "mosi/02_two", "book/00_findings",
+               data=True)  # fmt: skip
+    said = house.make("release", "PROFILES=mosi", data=True)
+    assert "[done] mosi" in said
+    assert "mosi: 2 identical" in house.make("compare", data=True)
+    shutil.rmtree(house.at / "_build")
+    return house
+
+
+NOTE = "From the released run of"
+
+
+def view(house):
+    """What the page about all runs says, and each run that it names has its page."""
+    table = house.table("book", "gathered").set_index("run")["n"].to_dict()
+    assert f"gathered: {table}" in house.page("runs/book/00_findings")
+    for name in table:
+        assert (house.at / f"_build/html/runs/{name}/02_two.html").exists()
+    return table
+
+
+def test_whole_from_the_first_command_and_through_all_that_may_change(released):
+    """A clean clone; a corpus added, and removed; a release changed; a profile asked for, twice."""
+    house = released
+    said = house.make("status")
+    assert f"[book] {NOTE.lower()}" in said and ": mosi" in said and "with JOBS=1" in said
+    said = house.book("mine/01_data", "mine/02_two", "book/00_findings")
+    assert "[book] mine: 2 of 2 chapters run" in said
+    n = view(house)["mosi"]
+    page = house.page("runs/mosi/01_data")
+    assert NOTE in page and "its corpus is not at hand here" in page and f"clips: {n // 2}" in page
+    assert "How this page was made" in page and "clips: 2" in house.page("runs/mine/01_data")
+    assert (house.at / "_build/html/_downloads").exists()
+    assert "not in this copy" not in house.page("index")
+    before = house.rendered()
+    house.book()
+    assert house.rendered() == before, "nothing to do does nothing"
+    assert "no run here to compare" in house.make("compare", ok=False)
+
+    house.book("mosi/01_data", "mosi/02_two", "book/00_findings", data=True)
+    assert view(house)["mosi"] == n and NOTE not in house.page("runs/mosi/01_data")
+    assert "mosi: 2 identical" in house.make("compare", "PROFILE=mosi")
+
+    said = house.book()  # the corpus is gone, the own run still holds
+    assert "shown from its run of" in said and NOTE not in house.page("runs/mosi/01_data")
+    (house.at / "_build/runs/mosi/02_two.ipynb").unlink()
+    house.book("book/00_findings")  # now it does not
+    assert view(house)["mosi"] == n and NOTE in house.page("runs/mosi/02_two")
+
+    folder = house.at / "results/mosi"
+    pd.DataFrame({"n": [n + 5]}).to_parquet(folder / "artifacts/times.parquet")
+    house.book("book/00_findings")
+    assert view(house)["mosi"] == n + 5
+    said = house.make("compare", "PROFILE=mosi", ok=False)
+    assert "mosi/times: n, 1 of 1 rows, by at most 5" in said
+
+    record = folder / "provenance.json"
+    record.write_text(record.read_text().replace('"git": "', '"git": "other'))
+    house.book()  # no table changed: no chapter runs, and the page says so
+    assert "commit other" in house.page("runs/mosi/01_data")
+
+    other = "title: ours\n01_data: {corpus: corpus/mine.csv}\n02_two: {factor: 7}\n"
+    house.write("notebooks/profiles/ours.yaml", other)
+    house.book("ours/01_data", "ours/02_two", "book/00_findings", PROFILES="ours")
+    assert view(house) == {"mosi": n + 5, "ours": 14}
+    before = house.rendered()
+    house.book(PROFILES="ours")
+    assert house.rendered() == before, "the same command twice does nothing"
+    house.book(PROFILES="ours", data=True)  # at hand, but not asked for: released still
+    assert "its corpus was not asked for" in house.page("runs/mosi/01_data")
+
+    house.make("study", "PROFILE=mine", "NB=02_two", "P=factor=10")
+    house.book("book/00_findings")
+    assert view(house) == {"mine": 6, "mosi": n + 5}
+    assert "factor=10" in house.page("runs/mine--02_two--factor-10/02_two")
+    house.book("mosi/02_two", "book/00_findings", data=True)
+    assert view(house) == {"mine": 6, "mosi": n}
+
+
+def test_a_record_of_a_release_that_is_cut_is_one_sentence(released):
+    record = released.at / "results/mosi/provenance.json"
+    kept = record.read_text()
+    record.write_text(kept[:100])
+    said = released.make("book", ok=False)
+    assert "[fail]" in said and "check out results/ again" in said and "Traceback" not in said
+    record.write_text(kept)
 
 
 # ---- real chapters ---------------------------------------------------------------------------

@@ -1,12 +1,15 @@
 """Oracle: small chapters whose state is known, and what GNU make does with the makefile."""
 
+import json
 import subprocess
 import sys
 import time
 
+import pandas as pd
 import pytest
 
-from empdis_utils.press import flow, inputs, parameters, run
+from empdis_utils.press import flow, inputs, parameters, release, run
+from tests.unit.toy_house import GIVEN, notebook
 
 
 def judged(house):
@@ -87,6 +90,95 @@ def test_needed_takes_what_is_read_and_no_more(house):
     jobs = flow.jobs_of("demo")
     assert [j.chapter for j in flow.needed(jobs, [jobs[0]])] == ["01_one"]
     assert [j.chapter for j in flow.needed(jobs, [jobs[1]])] == ["01_one", "02_two"]
+
+
+@pytest.fixture
+def toward(done, monkeypatch):
+    """The toy's run as a release, and a page about all runs; returns the folder of runs."""
+    out = done.parent / "results"
+    monkeypatch.setattr(release, "RESULTS", out)
+    profiles = parameters.NOTEBOOKS / "profiles"
+    (profiles / "demo.yaml").write_text((profiles / "demo.yaml").read_text() + "book: 1\n")
+    (profiles / "mine.yaml").write_text("title: mine\n01_one:\n")
+    (profiles / "book.yaml").write_text("title: ''\n00_all:\n")
+    notebook(parameters.NOTEBOOKS / "00_all.ipynb", GIVEN, "x", reads=["*/*"])
+    release.make(done, "demo", out)
+    return done
+
+
+def test_a_profile_that_is_not_at_hand_comes_from_results(toward, monkeypatch):
+    """Own run while it holds; released where the corpus is gone and the run is none or stale."""
+
+    def planned(*asked):
+        jobs, notes, shown = flow.book_jobs(toward, inputs.Hashes(), asked)
+        return {f"{j.run}/{j.chapter}": j for j in jobs}, notes, shown
+
+    jobs, _, shown = planned()
+    assert list(jobs) == ["demo/01_one", "demo/02_two", "book/00_all"] and shown == ["demo"]
+    assert not release.is_released(toward, "demo")
+    monkeypatch.setattr(release, "at_hand", lambda *_: False)
+    jobs, notes, _ = planned()
+    assert "shown from its run" in notes[0] and not release.is_released(toward, "demo")
+    (toward / "demo/02_two.ipynb").unlink()
+    jobs, notes, shown = planned()
+    assert list(jobs) == ["book/00_all"] and shown == ["demo"] and notes == []
+    assert release.is_released(toward, "demo")
+    assert jobs["book/00_all"].read == ["demo/01_one", "demo/02_two"]
+    said = flow.forecast([*jobs.values()], shown, toward)
+    assert any(line.startswith("from the released run of ") and "demo" in line for line in said)
+    jobs, _, shown = planned("mine")
+    assert list(jobs) == ["mine/01_one", "book/00_all"] and shown == ["mine", "demo"]
+    assert jobs["book/00_all"].read == ["mine/01_one", "demo/01_one", "demo/02_two"]
+
+
+def test_the_tables_of_a_release_are_hashed_into_what_reads_them(toward):
+    flow.view(toward, [], ["demo"])
+    (release.RESULTS / "demo/artifacts").mkdir()
+    pd.DataFrame({"a": [1]}).to_parquet(release.RESULTS / "demo/artifacts/x.parquet")
+    record = release.RESULTS / "demo/provenance.json"
+    story = json.loads(record.read_text())
+    story["chapters"]["01_one"]["outputs"] = {"x.parquet": ""}
+    record.write_text(json.dumps(story))
+    before = run.tables_of(toward, "demo/01_one", ".view")
+    assert before and before != run.tables_of(toward, "demo/01_one")
+    pd.DataFrame({"a": [2]}).to_parquet(release.RESULTS / "demo/artifacts/x.parquet")
+    assert run.tables_of(toward, "demo/01_one", ".view") not in ("", before)
+    assert run.tables_of(toward, "demo/09_none", ".view") == ""
+
+
+def test_the_view_follows_what_is_shown(toward):
+    link = toward / ".view/demo"
+    for released in ((), ("demo",), (), ("demo",)):
+        flow.view(toward, [] if released else ["demo"], released)
+        home = release.RESULTS if released else toward
+        assert link.resolve() == (home / "demo").resolve()
+        assert release.is_released(toward, "demo") == bool(released)
+    flow.view(toward, ["book"])
+    assert [p.name for p in (toward / ".view").iterdir()] == ["book"]
+
+
+def test_the_forecast_says_what_runs_what_may_follow_and_how_long(done, monkeypatch):
+    monkeypatch.setenv("JOBS", "2")
+
+    def said():
+        jobs = flow.judge(flow.jobs_of("demo"), done, inputs.Hashes())
+        return flow.forecast(jobs, ["demo"], done)
+
+    assert said() == ["as they are: demo"]
+    record = done / "demo/provenance.json"
+    story = json.loads(record.read_text())
+    for chapter, seconds in (("01_one", 600), ("02_two", 120)):
+        story["chapters"][chapter]["seconds"] = seconds
+    record.write_text(json.dumps(story))
+    (done / "demo/01_one.ipynb").unlink()
+    assert said() == [
+        "demo: 1 of 2 chapters run, and as many as 1 that read them, 12 minutes",
+        "about 10 minutes with JOBS=2; then the pages are rendered",
+    ]
+    record.unlink()
+    first, last = said()
+    assert first == "demo: 2 of 2 chapters run, time not known"
+    assert last == "2 chapters have never been timed; then the pages are rendered"
 
 
 @pytest.mark.parametrize("name", ["a:b", "a;b", "a$(b)", "a'b", "a#b", "a%b", "a\tb"])

@@ -96,7 +96,8 @@ def test_page_shows_the_parameters_of_its_run(source, executed, entry):
         notebook["cells"][1]["source"] = 'profile = "a"\nx = 1  # a number\ny = [\n    1,\n]'
     entry["parameters"]["y"] = [2, 3]
     cells = pages.page(source, executed, entry, "MOSI")["cells"]
-    assert cells[1]["source"] == "x = 2  # a number\ny = [2, 3]"
+    assert [c["source"] for c in cells[:2]] == ["# Title (MOSI)\nnew prose", "x"]
+    assert cells[-4]["source"] == "x = 2  # a number\ny = [2, 3]", "at the foot, before the form"
 
 
 def test_synthetic_pages_say_so(source, executed, entry):
@@ -183,6 +184,92 @@ def test_toc_drops_missing_pages_and_gathers_unnamed_runs(tmp_path):
     ]
 
 
+def test_toc_keeps_what_is_there_in_its_place(tmp_path):
+    """Sections of a page that is not there take its place; what is there keeps its title."""
+    for name in ("index.md", "a.md", "b.md", "runs/x/02_two.ipynb", "runs/x/03_three.ipynb"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    two, three = ({"file": f"runs/x/{name}", "title": name} for name in ("02_two", "03_three"))
+    inner = {"file": "runs/x/01_one", "title": "one", "sections": [two, {"file": "runs/x/09_no"}]}
+    toc = {
+        "format": "jb-book", "root": "index",
+        "parts": [{"caption": "A", "chapters": [
+            {"file": "a", "title": "short", "sections": [inner, three]},
+            {"file": "b", "sections": [{"file": "gone", "sections": [{"file": "too"}]}]},
+        ]}],
+    }  # fmt: skip
+    before = json.dumps(toc)
+    trimmed = pages.trim_toc(toc, tmp_path)
+    assert trimmed["parts"] == [
+        {"caption": "A", "chapters": [
+            {"file": "a", "title": "short", "sections": [two, three]}, {"file": "b"},
+        ]},
+    ]  # fmt: skip
+    assert json.dumps(toc) == before, "the table of contents itself is left alone"
+
+
+def test_toc_of_the_book_has_few_entries_open_and_names_each_page_once():
+    toc = yaml.safe_load((pages.ROOT / "_toc.yml").read_text())
+
+    def files(chapters):
+        for chapter in chapters:
+            yield chapter["file"]
+            yield from files(chapter.get("sections", ()))
+
+    named = [name for part in toc["parts"] for name in files(part["chapters"])]
+    assert len(named) == len(set(named)) > 50
+    assert sum(len(part["chapters"]) for part in toc["parts"]) <= 20
+
+
+def glued(name):
+    data = {"application/papermill.record/text/plain": "3"}
+    return {"output_type": "display_data", "metadata": {"scrapbook": {"name": name}}, "data": data}
+
+
+TEXT = {"output_type": "display_data", "metadata": {}, "data": {"text/plain": "3"}}
+MAY = ["may-be-empty"]
+
+
+def section(*cells):
+    return pages.without_empty_sections([markdown("# T"), code("y", [TEXT]), *cells])[2:]
+
+
+def test_a_section_with_nothing_to_show_is_dropped():
+    rest = [markdown("## Next"), code("z", [TEXT])]
+    empty = [markdown("(here)=\n## Empty"), markdown("prose"), code("a = 1"), code("b", tags=MAY)]
+    assert section(*empty, *rest) == rest
+    assert section(*empty) == []
+    assert section(markdown("## Empty"), code("b", tags=MAY)) == []
+
+
+def test_a_section_stays_with_an_output_without_a_tag_or_without_code():
+    for cells in (
+        [markdown("## A"), code("a"), code("b", [TEXT], MAY)],
+        [markdown("## A"), code("a")],
+        [markdown("## A"), markdown("prose")],
+        [markdown("# A"), code("a", tags=MAY)],
+        [markdown("prose"), code("a", tags=MAY)],
+        [markdown("```\n## no heading\n```"), code("a", tags=MAY)],
+        [markdown("## A"), code("a", tags=MAY), markdown("### B"), code("b", [TEXT])],
+    ):
+        assert section(*cells) == cells
+
+
+def test_a_subsection_is_dropped_by_itself_and_with_its_section():
+    below = [markdown("### B"), code("b", tags=MAY)]
+    above = [markdown("## A"), code("a", [TEXT])]
+    after = [markdown("### C"), code("c", [TEXT])]
+    assert section(*above, *below, *after) == [*above, *after]
+    assert section(markdown("## A"), *below, markdown("## D")) == [markdown("## D")]
+
+
+def test_what_a_dropped_section_glues_is_kept_unseen():
+    (kept,) = section(markdown("## A"), code("a", [glued("n")], MAY), code("b"))
+    assert kept["outputs"] == [glued("n")] and "remove-cell" in kept["metadata"]["tags"]
+    unseen = code("b", [TEXT], ["remove-cell"])
+    assert len(section(markdown("## A"), code("a", tags=MAY), unseen)) == 1
+
+
 @pytest.fixture
 def project(tmp_path, source, executed, entry, monkeypatch):
     (tmp_path / "book").mkdir()
@@ -221,6 +308,85 @@ def test_stage_writes_pages_and_leaves_unchanged_ones_alone(project):
     pages.stage(project / "runs", out, root=project)
     assert (out / "index.md").read_text() == "# Book, edited"
     assert page.stat().st_mtime_ns == before
+
+
+def test_figures_of_the_pages_about_all_runs_become_assets(project):
+    """They take the place of one that comes with the book, and leave when they are gone."""
+    drawn = project / "runs/book/artifacts"
+    drawn.mkdir(parents=True)
+    (project / "book/assets").mkdir()
+    (project / "book/assets/findings.png").write_bytes(b"old")
+    for name in ("findings", "split-wide", "split-narrow"):
+        (drawn / f"{name}.png").write_bytes(name.encode())
+    pages.stage(project / "runs", project / "stage", root=project)
+    assets = project / "stage/assets"
+    assert {p.name: p.read_text() for p in assets.iterdir()} == {
+        f"{name}.png": name for name in ("findings", "split-wide", "split-narrow")
+    }
+    (drawn / "split-wide.png").unlink()
+    pages.stage(project / "runs", project / "stage", root=project)
+    assert not (assets / "split-wide.png").exists()
+
+
+def released(project):
+    """The demo's run moved into results/, as a release of another commit."""
+    profile = project / "notebooks/profiles/demo.yaml"
+    profile.write_text(profile.read_text() + "book: 1\n")
+    folder = project / "results/demo"
+    folder.parent.mkdir()
+    (project / "runs/demo").rename(folder)
+    record = json.loads((folder / "provenance.json").read_text())
+    record["chapters"]["01_one"] |= {"git": "0123456789abcdef", "started": "2026-11-28 10:00 UTC"}
+    (folder / "provenance.json").write_text(json.dumps(record))
+    notebook = project / "notebooks/01_one.ipynb"  # the book went on since
+    notebook.write_text(notebook.read_text().replace("new prose", "newest prose"))
+    return folder
+
+
+def test_a_released_page_is_shown_as_it_is_and_says_so(project):
+    folder = released(project)
+    pages.stage(project / "runs", project / "stage", root=project)
+    cells = json.loads((project / "stage/runs/demo/01_one.ipynb").read_text())["cells"]
+    title = cells[0]["source"]
+    assert title.startswith("# Title (Demo)\n") and "old prose" in title
+    assert "From the released run of 2026-11-28, commit 0123456789: " in title
+    assert "`make study PROFILE=demo NB=01_one`" in title
+    assert cells[1]["outputs"][0]["text"] == "2"
+    assert "How this page was made" in cells[-1]["source"] and "0123456789ab" in cells[-1]["source"]
+    source = json.loads((project / "stage/runs/demo/source/01_one.ipynb").read_text())["cells"]
+    assert [c["source"] for c in source if c["cell_type"] == "code"] == ["x = 1", "x"]
+    assert not any(c.get("outputs") for c in source)
+    (folder / "01_one.ipynb").unlink()
+    (folder / "provenance.json").write_text("{")
+    with pytest.raises(parameters.RunError, match="check out results/ again"):
+        pages.stage(project / "runs", project / "stage", root=project)
+
+
+def test_an_own_run_goes_before_the_released_one(project):
+    """Without a view (a person stages by hand): results/ only where there is no own run."""
+    kept = project / "runs/demo"
+    folder = released(project)
+    assert pages.release.folders(project / "runs", results=folder.parent) == {"demo": folder}
+    kept.mkdir()
+    assert pages.release.folders(project / "runs", results=folder.parent) == {"demo": kept}
+    assert pages.release.folders(project / "runs", ["demo"], folder.parent) == {"demo": kept}
+    (project / "runs/.view").mkdir()
+    (project / "runs/.view/demo").symlink_to(folder)
+    assert pages.release.folders(project / "runs", ["demo"], folder.parent) == {"demo": folder}
+    assert pages.release.folders(project / "runs", [], folder.parent) == {}
+
+
+def test_a_page_that_is_no_longer_staged_leaves_the_site(tmp_path):
+    rendered, staged = tmp_path / "html", tmp_path / "stage"
+    for name in ("a", "runs/x/01_one", "runs/x/02_two"):
+        for path in (rendered / "_sources" / f"{name}.md", rendered / f"{name}.html"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    staged.mkdir()
+    (staged / "a.md").touch()
+    pages.drop_gone(rendered, staged)
+    left = sorted(str(p.relative_to(rendered)) for p in rendered.rglob("*"))
+    assert left == ["_sources", "_sources/a.md", "a.html"]
 
 
 def test_links_to_runs_that_are_not_in_this_copy_become_words(project):
@@ -322,7 +488,7 @@ def test_a_run_is_named_in_labels_and_never_in_data(source, executed, entry):
     source["cells"][0]["source"] = "# T\n{numref}`__profile__-fig`"
     cells = pages.page(source, executed, entry, "")["cells"]
     assert cells[0]["source"] == "# T\n{numref}`demo-fig`"
-    assert cells[2]["outputs"][-1]["text"] == "someone said __profile__"
+    assert cells[1]["outputs"][-1]["text"] == "someone said __profile__"
 
 
 def test_pages_without_formulas_load_no_mathjax(tmp_path):
