@@ -38,7 +38,6 @@ from empdis_utils.press.parameters import (
 )
 
 __all__ = [
-__all__ = [
     "Asked", "Job", "annotate", "announce", "applicable", "audit", "book", "book_jobs",
     "check_first", "forecast", "given_csv", "jobs_of", "judge", "locked", "make", "makefile",
     "minutes", "needed", "own_folder", "quoted", "readers", "responses", "set_dates", "study",
