@@ -141,9 +141,9 @@ def sentences(claims, ledger, runs):
     }  # fmt: skip
     answer = (
         f"{lead}: of {len(claims)} claims of the paper, {len(seen)} can be tested on a real corpus "
-        f"here, and of those {len(tests)} tests {n['supported']} support it, {n['contradicted']} "
-        f"contradict it, {n['mixed']} are mixed, {n['not diagnostic']} are not diagnostic, since a "
-        f"placebo does the same, and {n['too little data']} have too little data."
+        f"here. Verdicts of those {len(tests)} tests: {n['supported']} supported, "
+        f"{n['contradicted']} contradicted, {n['mixed']} mixed, {n['not diagnostic']} not "
+        f"diagnostic (a placebo does the same), {n['too little data']} too little data."
     )
     link = f"Of the {len(linked)} claims that people disagree where models do, {len(also)} can be "
     link = f"{link}tested on a real corpus here."

@@ -96,9 +96,16 @@ def test_the_verdict_of_the_first_page_follows_its_tables(runs, tmp_path):
     over = [{"modality": m, "baseline": "both", "ratio": r, "ci_low": r - 0.1, "ci_high": r + 0.1,
              "modality_rate": 0.4, "seed_rate": 0.4 / r}
             for m, r in (("text", 0.9), ("audio", 1.5), ("video", 1.6))]  # fmt: skip
+    by_fusion = [row | {"baseline": "fusion"} for row in over]
+    by_fusion[1] |= {"ratio": 0.7, "ci_low": 0.6, "ci_high": 0.8}  # audio, by this yardstick
     write(over, runs, "mosi", "modality_over_seed")
     said = findings.front(runs, CONTRAST)
     assert said["holds"].startswith("Audio and video disagree with fusion more than")
+    assert said["holds"].endswith("gives 1.")
+    write(over + by_fusion, runs, "mosi", "modality_over_seed")
+    said = findings.front(runs, CONTRAST)
+    assert said["holds"].startswith("Video disagrees with fusion more than")
+    assert "and audio (0.70 [0.60, 0.80]) falls away." in said["holds"]
     assert "text 0.90 [0.80, 1.00]" in said["holds"]
     assert "20.0 % [10, 30]" in said["split"]
     assert "in 1 of 1 tests; the largest excess is 0.500 [0.400, 0.600] nats" in said["placebo"]
