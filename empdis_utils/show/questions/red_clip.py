@@ -344,7 +344,7 @@ def control(placebo, corpus, modality="text"):
     side = style.by_side(
         {"ci_low": row["excess_low"], "ci_high": row["excess_high"]},
         "nearer to it than retraining puts them",
-        "which retraining alone does, too: not diagnostic",
+        "as retraining alone puts them: not diagnostic",
         "farther from it than retraining puts them",
     )
     return style.Sentence(f"{nearer} (difference {ends}, {side}).")
