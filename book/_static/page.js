@@ -91,7 +91,7 @@
       const why = form.querySelector(".field-problem:not(:empty)");
       const words = fields.filter((field) => field.value.trim()).map((field) => field.dataset.name + "=" + field.value.trim());
       problem.textContent = refused.length
-        ? "Not allowed: " + refused.join(", ") + ". " + why.textContent + " Until then the command stays as it is." : "";
+        ? refused.map((name) => "Not allowed: " + name + ". ").join("") + why.textContent + " Until then the command stays as it is." : "";
       copy.disabled = refused.length > 0;
       copied.textContent = "";
       if (!refused.length) command.textContent = words.length ? form.dataset.base + ' P="' + words.join(" ") + '"' : made;
