@@ -262,6 +262,7 @@
       if (!file) return;
       const result = window.readPredictions(new Uint8Array(await file.arrayBuffer()));
       const n = result.problems.length, said = part("said");
+      part("problems").hidden = !n;
       part("problems").replaceChildren(...(n ? [list(result.problems)] : []));
       if (n) {
         const more = n > MOST_PROBLEMS ? " The first " + MOST_PROBLEMS + " are listed." : "";

@@ -11,6 +11,21 @@
   document.addEventListener("DOMContentLoaded", () => document.querySelectorAll("div.citation-list[role=list]")
     .forEach((list) => list.removeAttribute("role")));
 
+  // Outputs that are wider than the page are marked, and scroll by keyboard, too.
+  function markWide() {
+    document.querySelectorAll(".cell_output").forEach((output) => {
+      const wide = output.querySelector("table") && output.scrollWidth > output.clientWidth + 1;
+      output.classList.toggle("scrolls", Boolean(wide));
+      const marks = { tabindex: "0", role: "region", "aria-label": "A table that is wider than the page" };
+      for (const [name, value] of Object.entries(marks)) {
+        if (wide) output.setAttribute(name, value);
+        else output.removeAttribute(name);
+      }
+    });
+  }
+  window.addEventListener("load", markWide);
+  window.addEventListener("resize", markWide);
+
   // What a word of the command line is to YAML, as far as a value without blanks can be told.
   function read(text) {
     if (/^\[.*\]$/.test(text)) return text.length === 2 ? [] : text.slice(1, -1).split(",").map((part) => read(part.trim()));
@@ -76,7 +91,7 @@
       const why = form.querySelector(".field-problem:not(:empty)");
       const words = fields.filter((field) => field.value.trim()).map((field) => field.dataset.name + "=" + field.value.trim());
       problem.textContent = refused.length
-        ? "Not allowed: " + refused.join(", ") + ". " + why.textContent + " Until then the command stays as it is." : "";
+        ? refused.map((name) => "Not allowed: " + name + ". ").join("") + why.textContent + " Until then the command stays as it is." : "";
       copy.disabled = refused.length > 0;
       copied.textContent = "";
       if (!refused.length) command.textContent = words.length ? form.dataset.base + ' P="' + words.join(" ") + '"' : made;

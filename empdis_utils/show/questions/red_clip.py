@@ -344,7 +344,7 @@ def control(placebo, corpus, modality="text"):
     side = style.by_side(
         {"ci_low": row["excess_low"], "ci_high": row["excess_high"]},
         "nearer to it than retraining puts them",
-        "which retraining alone does, too: not diagnostic",
+        "as retraining alone puts them: not diagnostic",
         "farther from it than retraining puts them",
     )
     return style.Sentence(f"{nearer} (difference {ends}, {side}).")
@@ -381,7 +381,9 @@ def draw(quadrants, table, *, modality="text", marked=None):
             row = table.query(
                 "corpus == @corpus and modality == @modality and quadrant == 'red+green'"
             ).iloc[0]
-            ax.set_title(f"{corpus}: {_point(row)}", fontsize="medium", loc="left", wrap=True)
+            ax.set_title(
+                f"{corpus[:1].upper()}{corpus[1:]}:\n{_point(row)}", fontsize="medium", loc="left"
+            )
             ax.set_xlabel(f"{modality} alone: confidence in the label")
             if marked and marked[0] == corpus:
                 _path(ax, frame[frame["modality"] == modality], marked[1])
@@ -429,8 +431,10 @@ def _path(ax, frame, clip_id):
     own = frame[(frame["clip_id"] == clip_id) & (frame["seed"] != "ensemble")].sort_values("seed")
     x, y = own["conf_unimodal"].to_numpy(), own["conf_fusion"].to_numpy()
     ax.plot(x, y, "o-", color="black", lw=1.2, ms=4, mfc="white", zorder=5)
+    last = x.argmax()  # right of most marks
     ax.annotate(
-        f"{clip_id},\n{len(own)} trainings", (x[-1], y[-1]), xytext=(8, -6),
-        textcoords="offset points", va="top", fontsize="small", zorder=6,
+        f"{clip_id},\n{len(own)} trainings", (x[last], y[last]), xytext=(0, -8),
+        textcoords="offset points", va="top", ha="right" if x[last] > 0.7 else "left",
+        fontsize="small", zorder=6,
         bbox={"facecolor": "white", "alpha": 0.8, "linewidth": 0, "pad": 1},
     )  # fmt: skip
