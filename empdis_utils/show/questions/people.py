@@ -149,17 +149,21 @@ def power_said(needed):
 
 
 def simulated(contrasts):
-    """One sentence on annotators made by us, who waver where cues conflict.
+    """Sentences on annotators made by us, who waver where cues conflict.
 
-    `contrasts`: as of `judgments.kappa_contrasts`: subset, comparison, estimate, ci_low, ci_high.
+    `contrasts`: as of `judgments.kappa_contrasts`: subset, comparison, estimate, ci_low, ci_high, n.
     """
     name = "change: red+green minus blue+yellow"
     row = contrasts[(contrasts["subset"] == "all") & (contrasts["comparison"] == name)].iloc[0]
     found = by_side(row, "finds it", "does not find it", "finds the opposite")
+    end = "So it can see what it looks for."
+    if row["ci_low"] <= 0 <= row["ci_high"]:
+        end = "So a study of this size can miss a difference that is there."
     return (
         "Two simulated annotators of the synthetic clips waver where cues conflict, because they "
         f"were made so. The paper's design {found}: from one modality to all, kappa changes by "
-        f"{estimate_text(row)} in red and green, beyond its change in blue and yellow."
+        f"{estimate_text(row)} in red and green, beyond its change in blue and yellow, on "
+        f"{row['n']:.0f} judged clips. {end}"
     )
 
 

@@ -125,14 +125,18 @@ def often(table, corpus):
 
 
 def no_cue(negatives):
-    """One sentence: are clips with nothing to read mistaken for conflicts?
+    """Sentences: are conflicts told from clips with nothing to read?
 
     `negatives`: of `controls.recovery.aurocs`: modality, score, against, auroc, ci_low, ci_high.
     """
     part = negatives[(negatives["modality"] == "any") & (negatives["against"] == "no cue")]
     rows = part.set_index("score")
     told = [f"{name} {estimate_text(rows.loc[name], 'auroc')}" for name in SCORES]
-    return f"Against clips that hold no cue at all, AUROC is: {', '.join(told)}."
+    better = [name for name in SCORES if rows.loc[name, "ci_low"] > 0.5]
+    return (
+        f"Against clips that hold no cue at all, AUROC is: {', '.join(told)}. Better than chance: "
+        f"{listed(better)}."
+    )
 
 
 def alarms(table):

@@ -111,9 +111,11 @@ def test_power_is_interpolated_and_changes_are_counted():
 )
 def test_simulated_annotators_waver_and_the_design_sees_it_or_not(gap, word):
     name = "change: red+green minus blue+yellow"
-    row = {"subset": "all", "comparison": name, "estimate": gap}
+    row = {"subset": "all", "comparison": name, "estimate": gap, "n": 156}
     table = pd.DataFrame([row | {"ci_low": gap - 0.1, "ci_high": gap + 0.1}])
-    assert word in people.simulated(table) and "simulated" in people.simulated(table)
+    sentence = people.simulated(table)
+    assert word in sentence and "simulated" in sentence and "156 judged clips" in sentence
+    assert ("can miss" in sentence) == (gap == 0)
 
 
 @pytest.mark.parametrize("width", [8.0, 3.9])

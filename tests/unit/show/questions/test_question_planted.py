@@ -85,6 +85,8 @@ def test_clips_without_a_cue_are_told_for_the_clip_as_a_whole():
     table = pd.concat([AUROCS.assign(against="no cue"), AUROCS.assign(against="congruent")])
     sentence = planted.no_cue(pd.concat([table, table.assign(modality="text", auroc=9.0)]))
     assert "opposition 0.90 [0.85, 0.95]" in sentence and "9.00" not in sentence
+    assert sentence.endswith("Better than chance: opposition, red or green and entropy.")
+    assert planted.no_cue(table.assign(ci_low=0.4)).endswith("Better than chance: none.")
 
 
 def test_false_alarms_are_shares_of_draws():
