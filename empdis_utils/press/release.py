@@ -28,10 +28,9 @@ from empdis_utils.press.parameters import RunError
 
 __all__ = [
     "CLIP_COLUMNS", "LABELS", "MOST_BYTES", "OF_PUBLISHERS", "OPEN_LICENCES", "RESULTS", "Texts",
-    "allowed", "as_source",
-    "at_hand", "entry_of", "folders", "is_plot", "is_released", "late", "likely", "main", "make",
-    "phrases", "problems", "profiles", "provenance", "release", "rules", "scrubbed", "size", "table",
-    "texts_of",
+    "allowed", "as_source", "at_hand", "entry_of", "folders", "is_plot", "is_released", "late",
+    "likely", "main", "make", "phrases", "problems", "profiles", "provenance", "release", "rules",
+    "scrubbed", "size", "table", "texts_of",
 ]  # fmt: skip
 
 RESULTS = ROOT / "results"
@@ -248,15 +247,22 @@ def _payload(match, labels):
     """The explorer's data without what clips say, and without labels that must not go out."""
     try:
         data = json.loads(match[2])
-        clips = data["clips"]
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         return match[0]
-    for name in ("transcript", "words", "planted", *(() if labels else LABELS)):
-        if isinstance(clips.get(name), list):
-            clips[name] = [""] * len(clips[name])
-    if data.get("media"):
-        data["media"] = ""
-    return match[1] + json.dumps(data, ensure_ascii=False).replace("<", "\\u003c") + match[3]
+    blank = {"transcript", "words", "planted", *(() if labels else LABELS)}
+    made = json.dumps(_blanked(data, blank), ensure_ascii=False).replace("<", "\\u003c")
+    return match[1] + made + match[3]
+
+
+def _blanked(node, names):
+    """A JSON value whose lists of these names are empty words, and whose media are nowhere."""
+    if isinstance(node, list):
+        return [_blanked(part, names) for part in node]
+    if not isinstance(node, dict):
+        return node
+    made = {key: _blanked(part, names) for key, part in node.items()}
+    made |= {k: [""] * len(v) for k, v in made.items() if k in names and isinstance(v, list)}
+    return made | ({"media": ""} if isinstance(made.get("media"), str) else {})
 
 
 def is_plot(content):
