@@ -311,7 +311,7 @@ def released_note(entry, reason):
     entry : dict
         Its record in ``results/``.
     reason : str
-        Why it is shown, a clause.
+        Why it is shown: a sentence without its stop.
     """
     rerun = f"make study PROFILE={entry['profile']} NB={entry['chapter']}"
     about = parameters.read_notebook(entry["chapter"])["metadata"]
@@ -319,8 +319,8 @@ def released_note(entry, reason):
     if "media" in about:
         first = "Put the recordings where {doc}`../../rerun` says"
     return (
-        "```{admonition} From the released run\n:class: note\n"
-        f"From the released run of {entry['started'][:10]}, commit {plain(entry['git'][:10])}: "
+        f"```{{admonition}} From the released run of {entry['started'][:10]}, "
+        f"commit {plain(entry['git'][:10])}\n:class: note\n"
         f"{reason}. To run it anew: {first}, then `{rerun}` or `make book`; `make compare "
         f"PROFILE={entry['profile']}` holds your run against this one.\n```"
     )
@@ -467,7 +467,7 @@ def stage(runs, out, root=ROOT, shown=None, hashes=None):
         if entry.get("released"):
             source = release.as_source(done)
             here = release.at_hand(entry["profile"], hashes)
-            reason = "its corpus was not asked for" if here else "its corpus is not at hand here"
+            reason = "Its corpus was not asked for" if here else "Its corpus is not at hand here"
             entry["note"] = released_note(entry, reason)
         else:
             source = parameters.read_notebook(entry["chapter"])

@@ -20,16 +20,17 @@ import shutil
 import sys
 from pathlib import Path
 
+from empdis_utils.data import catalogue
 from empdis_utils.data.hashes import sha256
 from empdis_utils.places import ROOT
 from empdis_utils.press import inputs, parameters, run
 from empdis_utils.press.parameters import RunError
 
 __all__ = [
-    "CLIP_COLUMNS", "MOST_BYTES", "OF_PUBLISHERS", "RESULTS", "Texts", "allowed", "as_source",
-    "at_hand", "entry_of", "folders", "is_plot", "is_released", "late", "likely", "main", "make",
-    "phrases", "problems", "profiles", "provenance", "release", "scrubbed", "size", "table",
-    "texts_of",
+    "CLIP_COLUMNS", "LABELS", "MOST_BYTES", "OF_PUBLISHERS", "OPEN_LICENCES", "RESULTS", "Texts",
+    "allowed", "as_source", "at_hand", "entry_of", "folders", "is_plot", "is_released", "late",
+    "likely", "main", "make", "phrases", "problems", "profiles", "provenance", "release", "rules",
+    "scrubbed", "size", "table", "texts_of",
 ]  # fmt: skip
 
 RESULTS = ROOT / "results"
@@ -48,6 +49,9 @@ CLIP_COLUMNS = (
     *(r"epistemic\w*", r"aleatoric\w*", "correct", "disagrees", "known", "placebo", "family"),
     *("role", "drawn_by", "distance", "purity", r"margin\w*"),
 )
+#: Labels of clips go out only under a licence of the publisher that lets them (see the catalogue).
+LABELS = ("label", "y")
+OPEN_LICENCES = ("MIT", "ODbL 1.0")
 KEYS = (
     *("clip_id", "dialog_id", "split", "n_tokens", "modality", "inputs", "encoder", "source"),
     *("seed", "fold", "protocol", "choice", "option", "draw", "status", "reason"),
@@ -139,17 +143,27 @@ def likely(runs, profile, chapter, results=None):
 # ---- what goes out ---------------------------------------------------------------------------
 
 
-def allowed(frame, ours=False):
+def rules(profile):
+    """What may go out of a profile, as arguments of `allowed`: dict of `ours` and `labels`."""
+    first = parameters.read_profile(profile)["chapters"][0]
+    corpus = parameters.all_parameters(profile, first).get("corpus")
+    licence = catalogue.CATALOGUE.get(corpus, {}).get("licence", "none")
+    return {"ours": corpus == "fixture", "labels": licence.startswith(OPEN_LICENCES)}
+
+
+def allowed(frame, ours=False, labels=False):
     """Names of the columns of a table that go out.
 
     Of no table: columns of text in `OF_PUBLISHERS`, and none of `transcript` whatever it holds. Of
-    a table with a row for each clip (`clip_id`): `CLIP_COLUMNS` only, so no label and no time. Our
-    own synthetic corpus (`ours`) keeps all but its texts and paths.
+    a table with a row for each clip (`clip_id`): `CLIP_COLUMNS` only, so no time and no vote, and
+    a label only under an open licence (`labels`). Our own synthetic corpus (`ours`) keeps all but
+    its texts and paths.
 
     Parameters
     ----------
     frame : DataFrame
-    ours : bool
+    ours, labels : bool
+        See `rules`.
 
     Returns
     -------
@@ -159,18 +173,19 @@ def allowed(frame, ours=False):
     for name in map(str, frame.columns):
         number = frame[name].dtype.kind in "iufb" and name.lower() != "transcript"
         free = number or name.lower() not in OF_PUBLISHERS
-        listed = any(re.fullmatch(pattern, name) for pattern in CLIP_COLUMNS)
+        known = CLIP_COLUMNS + (LABELS if labels else ())
+        listed = any(re.fullmatch(pattern, name) for pattern in known)
         if free and (ours or listed or "clip_id" not in frame):
             kept.append(name)
     return kept
 
 
-def table(frame, ours=False):
-    """What goes out of a table, or None when nothing but keys would be left.
+def table(frame, ours=False, labels=False):
+    """What goes out of a table, or None when nothing but keys would be left: see `allowed`.
 
     Its ``attrs["left_out"]`` names the columns that stayed; `tables.read` knows them from it.
     """
-    names = allowed(frame, ours)
+    names = allowed(frame, ours, labels)
     if not names or ("clip_id" in names and set(names) <= {*KEYS} and "dialog_id" not in names):
         return None
     kept = frame[names].copy()
@@ -228,19 +243,26 @@ def texts_of(profile, folder):
     return Texts(found)
 
 
-def _payload(match):
-    """The explorer's data without what clips say and how they were labelled."""
+def _payload(match, labels):
+    """The explorer's data without what clips say, and without labels that must not go out."""
     try:
         data = json.loads(match[2])
-        clips = data["clips"]
-    except (ValueError, KeyError, TypeError):
+    except ValueError:
         return match[0]
-    for name in ("transcript", "words", "label"):
-        if isinstance(clips.get(name), list):
-            clips[name] = [""] * len(clips[name])
-    if data.get("media"):
-        data["media"] = ""
-    return match[1] + json.dumps(data, ensure_ascii=False).replace("<", "\\u003c") + match[3]
+    blank = {"transcript", "words", "planted", *(() if labels else LABELS)}
+    made = json.dumps(_blanked(data, blank), ensure_ascii=False).replace("<", "\\u003c")
+    return match[1] + made + match[3]
+
+
+def _blanked(node, names):
+    """A JSON value whose lists of these names are empty words, and whose media are nowhere."""
+    if isinstance(node, list):
+        return [_blanked(part, names) for part in node]
+    if not isinstance(node, dict):
+        return node
+    made = {key: _blanked(part, names) for key, part in node.items()}
+    made |= {k: [""] * len(v) for k, v in made.items() if k in names and isinstance(v, list)}
+    return made | ({"media": ""} if isinstance(made.get("media"), str) else {})
 
 
 def is_plot(content):
@@ -251,14 +273,15 @@ def is_plot(content):
         return False
 
 
-def _output(output, texts):
+def _output(output, texts, labels):
     """An output as it goes out, or None when it holds clips."""
     data = dict(output.get("data", {}))
     if _only_glued(output):  # a page may quote it by its key: the key stays
         said = any(texts.quoted("".join(content)) for content in data.values())
         return {**output, "data": dict.fromkeys(data, "'…'")} if said else output
     if "text/html" in data:
-        data["text/html"] = PAYLOAD.sub(_payload, "".join(data["text/html"]))
+        page = "".join(data["text/html"])
+        data["text/html"] = PAYLOAD.sub(lambda found: _payload(found, labels), page)
     for kind, content in data.items():
         text = content if isinstance(content, str) else json.dumps(content, ensure_ascii=False)
         text = "".join(content) if isinstance(content, list) else text
@@ -272,7 +295,7 @@ def _output(output, texts):
     return {**output, **({"data": data} if data else {})}
 
 
-def scrubbed(notebook, texts):
+def scrubbed(notebook, texts, labels=False):
     """An executed notebook as it goes out, and how many outputs stayed behind.
 
     Papermill's own notes (folders, times) and the cell that it put in are gone.
@@ -282,6 +305,8 @@ def scrubbed(notebook, texts):
     notebook : dict
     texts : Texts
         An output that quotes one of them stays behind.
+    labels : bool
+        See `rules`.
     """
     cells, dropped = [], 0
     for cell in notebook["cells"]:
@@ -290,7 +315,7 @@ def scrubbed(notebook, texts):
             continue
         cell = {**cell, "metadata": about}
         if cell["cell_type"] == "code":
-            kept = [_output(output, texts) for output in cell["outputs"]]
+            kept = [_output(output, texts, labels) for output in cell["outputs"]]
             missing = [o for o, made in zip(cell["outputs"], kept, strict=True) if made is None]
             dropped += len(missing)
             cell["outputs"] = [made for made in kept if made is not None]
@@ -366,9 +391,10 @@ def make(runs, profile, out, room=MOST_BYTES):
     shutil.rmtree(aside, ignore_errors=True)
     (aside / "artifacts").mkdir(parents=True)
     names = parameters.read_profile(profile)["chapters"]
-    ours = any(story[c]["parameters"].get("corpus") == "fixture" for c in names)
+    may = rules(profile)
+    ours = may["ours"]
     owner = {name: chapter for chapter in names for name in story[chapter]["outputs"]}
-    files = {name: _packed(folder / "artifacts" / name, ours, texts, said) for name in sorted(owner)
+    files = {name: _packed(folder / "artifacts" / name, may, texts, said) for name in sorted(owner)
              if Path(name).suffix == ".parquet" and "/" not in name}  # fmt: skip
     for name, content in sorted(files.items(), key=lambda item: len(item[1] or b"")):
         if content is None:
@@ -384,7 +410,7 @@ def make(runs, profile, out, room=MOST_BYTES):
         mark = ""
         if not ours:
             page = json.loads((folder / f"{chapter}.ipynb").read_text(encoding="utf-8"))
-            page, dropped = scrubbed(page, texts)
+            page, dropped = scrubbed(page, texts, may["labels"])
             if dropped:
                 said.append(f"{chapter}: {dropped} outputs that show clips")
             text = json.dumps(page, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -398,12 +424,12 @@ def make(runs, profile, out, room=MOST_BYTES):
     return said
 
 
-def _packed(path, ours, texts, said):
+def _packed(path, may, texts, said):
     """Bytes of a table as it goes out, or None; what stays behind is said."""
     import pandas as pd
 
     frame = pd.read_parquet(path)
-    kept = table(frame, ours)
+    kept = table(frame, **may)
     if kept is None:
         said.append(f"{path.name}: all of it")
         return None
@@ -493,6 +519,7 @@ def problems(out=None, texts=None):
     out, found = out or RESULTS, []
     for folder in sorted(p for p in out.glob("*") if p.is_dir()):
         story, known = provenance(folder.name, out), (texts or {}).get(folder.name, Texts())
+        may = rules(folder.name)
         listed = {"provenance.json": None}
         for chapter, entry in story.items():
             listed |= {f"artifacts/{n}": digest for n, digest in entry["outputs"].items()}
@@ -507,9 +534,7 @@ def problems(out=None, texts=None):
                 found.append(f"{at}: changed since it was released")
             if path.suffix == ".parquet":
                 frame = pd.read_parquet(path)
-                bad = sorted(
-                    set(map(str, frame.columns)) - set(allowed(frame, folder.name == "fixture"))
-                )
+                bad = sorted(set(map(str, frame.columns)) - set(allowed(frame, **may)))
                 found += [f"{at}: column {column}" for column in bad]
                 words = frame.drop(columns=["clip_id"], errors="ignore")
                 words = words.select_dtypes(exclude=["number", "bool"])
@@ -518,7 +543,7 @@ def problems(out=None, texts=None):
                 text = path.read_text(encoding="utf-8")
                 if path.suffix == ".ipynb":
                     page = json.loads(text)
-                    again, dropped = scrubbed(page, known)
+                    again, dropped = scrubbed(page, known, may["labels"])
                     if dropped or again != page:
                         found.append(f"{at}: an output that shows clips, or a note of papermill")
                     text = ""

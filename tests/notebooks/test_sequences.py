@@ -422,7 +422,7 @@ def test_whole_from_the_first_command_and_through_all_that_may_change(released):
     assert "[book] mine: 2 of 2 chapters run" in said
     n = view(house)["mosi"]
     page = house.page("runs/mosi/01_data")
-    assert NOTE in page and "its corpus is not at hand here" in page and f"clips: {n // 2}" in page
+    assert NOTE in page and "Its corpus is not at hand here" in page and f"clips: {n // 2}" in page
     assert "How this page was made" in page and "clips: 2" in house.page("runs/mine/01_data")
     assert (house.at / "_build/html/_downloads").exists()
     assert "not in this copy" not in house.page("index")
@@ -461,7 +461,7 @@ def test_whole_from_the_first_command_and_through_all_that_may_change(released):
     house.book(PROFILES="ours")
     assert house.rendered() == before, "the same command twice does nothing"
     house.book(PROFILES="ours", data=True)  # at hand, but not asked for: released still
-    assert "its corpus was not asked for" in house.page("runs/mosi/01_data")
+    assert "Its corpus was not asked for" in house.page("runs/mosi/01_data")
 
     house.make("study", "PROFILE=mine", "NB=02_two", "P=factor=10")
     house.book("book/00_findings")

@@ -349,7 +349,7 @@ def test_a_released_page_is_shown_as_it_is_and_says_so(project):
     cells = json.loads((project / "stage/runs/demo/01_one.ipynb").read_text())["cells"]
     title = cells[0]["source"]
     assert title.startswith("# Title (Demo)\n") and "old prose" in title
-    assert "From the released run of 2026-11-28, commit 0123456789: " in title
+    assert "} From the released run of 2026-11-28, commit 0123456789\n" in title
     assert "`make study PROFILE=demo NB=01_one`" in title
     assert cells[1]["outputs"][0]["text"] == "2"
     assert "How this page was made" in cells[-1]["source"] and "0123456789ab" in cells[-1]["source"]

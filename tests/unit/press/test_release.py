@@ -94,6 +94,16 @@ def test_a_column_of_the_publishers_never_leaves_a_table_of_clips(column):
     assert column in release.table(frame).attrs["left_out"]
 
 
+def test_a_label_leaves_only_under_an_open_licence():
+    frame = pd.DataFrame({"clip_id": ["a"], "y": [1], "label": ["x"], "transcript": ["z"]})
+    assert release.allowed(frame, labels=True) == ["clip_id", "y", "label"]
+    assert {name: release.rules(name)["labels"] for name in release.profiles()} == {
+        **dict.fromkeys(("mosi", "cremad"), True),
+        **dict.fromkeys(("empspeech", "mustardpp", "ravdess", "fixture"), False),
+    }
+    assert [name for name in release.profiles() if release.rules(name)["ours"]] == ["fixture"]
+
+
 def test_a_column_that_nobody_listed_stays_when_rows_are_clips():
     frame = pd.DataFrame({"clip_id": ["a"], "entropy_unimodal": [0.1], "membership_red": [0.0],
                           "loudness": [3.0], "note of mine": ["b"]})  # fmt: skip
