@@ -15,7 +15,8 @@ from empdis_utils.paper import claims, printed
 from empdis_utils.places import ROOT
 
 __all__ = [
-    "CLAIMS", "FAMILIES", "cells", "counted", "first_sentence", "judged", "last_digit", "ledger", "opening",
+    "CLAIMS", "FAMILIES", "cells", "counted", "first_sentence", "judged", "last_digit", "ledger",
+    "opening",
     "recomputed",
 ]  # fmt: skip
 

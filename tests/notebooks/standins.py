@@ -5,6 +5,7 @@ effects that are planted so that a test can ask for them back.
 """
 
 import csv
+import json
 import shutil
 from pathlib import Path
 
@@ -153,3 +154,68 @@ def sims_label(path, seed=5, n_videos=12, per_video=8):
             )
     head = ["video_id", "clip_id", "text", "label", "label_T", "label_A", "label_V"]
     _write(path, [[*head, "annotation", "mode"], *rows])
+
+
+VOTED = "neutral joy sadness fear anger surprise disgust".split()
+SAID = {"bad": "I hate this awful terrible day", "flat": "the bus leaves at noon"}
+
+
+def dialogues(folder, seed=6, n_dialogs=14, n_lines=6):
+    """MELD, EmotionLines, EPITOME and systems' outputs: cheer, while half of the lines are sad.
+
+    Every third line of MELD has divided readers, and a label that none of them gave.
+    """
+    rng = np.random.default_rng(seed)
+    ids, spoken = ["Dialogue_ID", "Utterance_ID"], {}
+    for split in ("train", "dev", "test"):
+        rows, scenes = [], []
+        for d in range(n_dialogs):
+            scenes.append([])
+            for u in range(n_lines):
+                mood, who = rng.choice(["bad", "flat"]), ("Ann", "Ben")[u % 2]
+                text = f"{SAID[mood]} {split} {d} {u}"
+                open_line = u % 3 == 2
+                rows.append(
+                    [f"{len(rows)}", text, who, "fear" if open_line else "joy", "neutral", d, u]
+                )
+                votes = "2020001" if open_line else "1400000"
+                scenes[d].append({"speaker": who, "utterance": text, "annotation": votes})
+        head = ["Sr No.", "Utterance", "Speaker", "Emotion", "Sentiment", *ids]
+        _write(folder / "meld" / f"{split}_sent_emo.csv", [head, *rows])
+        path = folder / "emotionlines" / f"friends_{split}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(scenes), encoding="utf-8")
+        spoken[split] = rows
+    _outputs(folder / "merg", spoken["test"], ids, rng)
+    for kind in ("emotional-reactions", "interpretations", "explorations"):
+        kinds = [
+            (f"s{k}", f"r{k}", SAID["bad"], "I love you" * (k % 3), k % 3, "") for k in range(60)
+        ]
+        head = ["sp_id", "rp_id", "seeker_post", "response_post", "level", "rationales"]
+        _write(folder / "epitome" / f"{kind}-reddit.csv", [head, *kinds])
+
+
+def _outputs(folder, lines, ids, rng):
+    """Answers full of joy; multimodal systems have none to the last line of a dialogue."""
+    words = [f"w{k}" for k in range(40)]
+    made = {
+        (row[5], row[6]): f"I love it, great! {' '.join(rng.choice(words, 6))}." for row in lines
+    }
+    for split in ("train", "dev", "test"):
+        rows = [[*at, f"So glad {at[0]} {at[1]}!"] for at in made]
+        _write(folder / f"{split}_structured.csv", [[*ids, "Response"], *rows])
+    for stem in ("baseline", "finetuned"):
+        for end in ("", "_llama"):
+            head = [*ids, "Response", "Original Response"]
+            rows = [[*at, text.split("! ")[0] + "!", text] for at, text in made.items()]
+            _write(folder / f"test_{stem}{end}.csv", [head, *rows])
+            (folder / f"test_{stem}_metrics{end}.json").write_text("{}")
+    for end in ("", "_llama"):
+        rows, said = [["Prompt", "Generated Response", "Target Response"]], {}
+        for _, text, who, _, _, d, u in lines:
+            said[d] = [*said.get(d, []), f"{who}: {text}"]
+            if (d, u + 1) in made:
+                asked = "\n".join([*said[d], ("Ann:", "Ben:")[(u + 1) % 2]])
+                prompt = f"=== DIALOGUE HISTORY ===\n{asked}\n\n=== RESPONSE ===\n"
+                rows.append([prompt, made[d, u], f"So glad {d} {u}!"])
+        _write(folder / f"mllm_test_outputs{end}.csv", rows)

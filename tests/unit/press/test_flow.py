@@ -244,3 +244,13 @@ def test_what_is_wrong_is_one_sentence(house, monkeypatch, said, message):
         monkeypatch.setenv(name, said.get(name, ""))
     with pytest.raises(parameters.RunError, match=message):
         flow.study(flow.Asked(), house, inputs.Hashes())
+
+
+def test_answers_that_cannot_be_read_are_said_before_anything_runs(tmp_path, monkeypatch):
+    monkeypatch.setenv("CSV", "")
+    with pytest.raises(parameters.RunError, match="which answers\\? make responses CSV="):
+        flow.responses(flow.Asked(), tmp_path, inputs.Hashes())
+    (tmp_path / "mine.csv").write_text("dialog_id,clip_id,response\n1,1,x\n")
+    monkeypatch.setenv("CSV", str(tmp_path / "mine.csv"))
+    with pytest.raises(parameters.RunError, match="column context: expected this column"):
+        flow.responses(flow.Asked(), tmp_path / "runs", inputs.Hashes())
