@@ -290,7 +290,12 @@ def features(tests, beside) -> style.Sentence:
         first += "none is left when clips are shuffled inside recordings and labels and corrected."
         if len(left):
             names = left.sort_values("p_permutation")
-            names = names["feature"] + " (" + names["contrast"] + ")"
+            names = (
+                names["feature"].str.replace("_", " ")
+                + " ("
+                + names["contrast"].str.replace("-", " against ")
+                + ")"
+            )
             more = f", first of all {listed(names[:3])}"
             first = first.replace("none is left", f"{len(left)} are left{more},")
             first = first.replace("1 are left", "1 is left") if len(left) == 1 else first
@@ -312,7 +317,7 @@ def features(tests, beside) -> style.Sentence:
 
 
 MEASURED = {
-    "margin_text_model": "the text model's own boundary",
+    "margin_text_model": "the model's own boundary",
     "margin_linear": "a linear boundary",
 }
 
@@ -327,24 +332,23 @@ def words(tests) -> style.Sentence:
             "this run has no text embeddings.", "so where red and green clips lie cannot be told."
         )
     told = []
-    for contrast, about in (
-        ("red - blue", "red with blue"),
-        ("green - yellow", "green with yellow"),
-    ):
-        pair = tests[tests["contrast"].str.replace(" vs ", " - ") == contrast].set_index("feature")
+    for one, other, when in (("red", "blue", "right"), ("green", "yellow", "wrong")):
+        pair = tests[tests["contrast"] == f"{one}-{other}"].set_index("feature")
         said = []
         for name, called in MEASURED.items():
             if name in pair.index:
-                row = pair.loc[name]
-                side = by_side(row, "nearer to", "not shown to lie nearer to", "farther from")
-                why = row.get("note", "") or "no interval"
-                known = _ends(row, "hedges_g")
-                known["reason"] = why
-                text = estimate_text(known, "hedges_g") if np.isfinite(row["hedges_g"]) else why
+                row = _ends(pair.loc[name], "hedges_g")
+                side = by_side(
+                    row, "lie nearer to", "are not shown to lie nearer to", "lie farther from"
+                )
+                known = np.isfinite(row["hedges_g"])
+                text = estimate_text(row, "hedges_g") if known else row["reason"]
                 said.append(f"{side} {called} (Hedges g {text})")
-        one = about.split()[0]
-        why = "the text model is right in both" if one == "red" else "it is wrong in both"
-        told.append(f"compared {about}, where {why}, {one} lies {listed(said)}.")
+        if not said:
+            said = ["could not be tested"]
+        told.append(
+            f"where the text model is {when}, {one} clips {listed(said)}, set beside {other} ones."
+        )
     return _says(*told)
 
 
