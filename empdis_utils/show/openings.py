@@ -369,14 +369,14 @@ def entropy(above, risk) -> style.Sentence:
     if len(own):
         sides = _sorted(own, "modality", "excess", EXCESS[1:], 3)
         words = {
-            "above": "more entropy",
-            "holds": "no more entropy that is shown",
-            "below": "less entropy",
+            "above": "hold more entropy",
+            "holds": "are not shown to hold more",
+            "below": "hold less",
         }
         told = [f"{words[k]} for {listed(v)}" for k, v in reversed(sides.items()) if v]
         first = (
             "beside quadrants that the same model draws when it is trained again, red and green "
-            f"hold {', '.join(told)}, in nats."
+            f"{', '.join(told)}, in nats."
         )
     rows = risk.set_index("flag")
     base, flag = rows.loc["entropy"], rows.loc["number of disagreeing modalities"]
@@ -419,7 +419,9 @@ def human_study(delta, contrasts, n_people) -> style.Sentence:
 
     `delta`: of `delta_between_rounds` by quadrant; `contrasts`: of `kappa_contrasts`, or no rows.
     """
-    rows = delta[delta["subset"] == "all"]
+    rows = delta[delta["subset"] == "all"].sort_values(
+        "quadrant", key=lambda names: names.map(["red", "green", "blue", "yellow"].index)
+    )
     changes = listed(f"{r['quadrant']} {estimate_text(r, 'delta')}" for _, r in rows.iterrows())
     text = f"from one modality to all, kappa of {n_people} people changes by {changes}."
     if n_people < 2:

@@ -227,7 +227,7 @@ def test_06_entropy_above_the_placebo_and_the_flag(side):
     name, (low, high) = side
     above = pd.DataFrame([excess(low, high), excess(low, high, "all")])
     text = two_sentences(openings.entropy(above, risk(low, high)))
-    words = {"below": "less entropy", "holds": "no more entropy that", "above": "hold more entropy"}
+    words = {"below": "hold less", "holds": "not shown to hold", "above": "hold more entropy"}
     assert words[name] in text and "0.200 against 0.100" in text
     flag = {"below": "better than", "holds": "not shown to differ", "above": "worse than"}
     assert flag[name] in text and "all (" not in text
