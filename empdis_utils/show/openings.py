@@ -311,7 +311,7 @@ def features(tests, beside) -> style.Sentence:
         second = (
             f"of {len(significant)} differences with p below 0.05 in the paper, {len(checked)} "
             f"could be tested: {same} point the same way here, and "
-            f"{int((checked['p_holm'] < 0.05).sum())} are left after correction."
+            f"{int((checked['p_holm'] < 0.05).sum())} stay below 0.05 after correction."
         )
     return _says(first, second)
 
@@ -370,8 +370,8 @@ def entropy(above, risk) -> style.Sentence:
         sides = _sorted(own, "modality", "excess", EXCESS[1:], 3)
         words = {
             "above": "hold more entropy",
-            "holds": "are not shown to hold more",
-            "below": "hold less",
+            "holds": "are not shown to hold more entropy",
+            "below": "hold less entropy",
         }
         told = [f"{words[k]} for {listed(v)}" for k, v in reversed(sides.items()) if v]
         first = (
@@ -512,7 +512,7 @@ def split(right, accuracy, gains, majority) -> style.Sentence:
         first,
         f"hold whole recordings out and the best other model ({best}) {does} accuracy, from "
         f"{at.loc[(best, 'random'), 'accuracy']:.2f} to {estimate_text(held, 'accuracy')} (lost: "
-        f"{estimate_text(lost, 'random minus grouped')}), {where} the larger class "
+        f"{estimate_text(lost, 'random minus grouped', 3)}), {where} the larger class "
         f"({majority:.2f}).",
     )
 
