@@ -9,6 +9,7 @@ from sklearn.metrics import accuracy_score, cohen_kappa_score, roc_auc_score
 
 from empdis_utils.data import corpora, hashes, tables
 from empdis_utils.press import parameters
+from empdis_utils.show import openings
 
 MODALITIES = ("text", "audio", "video")
 
@@ -223,13 +224,19 @@ def test_09_opposition_is_its_formula(read, truth):
     )
 
 
-def test_09_says_in_its_first_words_what_was_found_and_what_flatters_it():
+def test_09_says_in_its_first_words_what_was_found_and_what_flatters_it(read):
     cells = json.loads((parameters.NOTEBOOKS / "09_recovery.ipynb").read_text())["cells"]
     first = "".join(cells[0]["source"])
-    answer = first.split("Three cautions")[0]
-    for told in ("flag_any", "flag_over_entropy", "precision_text", "dose_rho", "opposition_any"):
-        assert f"{{glue:text}}`{told}`" in answer
-    assert len(answer.split()) < 150
+    assert first.split("\n\n")[1] == "{glue:text}`opening:s`"  # right under the title
+    found, gains = read("recovery_auroc"), read("recovery_gain")
+    said = openings.recovery(found, gains, read("recovery_precision"))
+    at, gain = (table.set_index(["modality", "score"]) for table in (found, gains))
+    precise = read("recovery_precision").set_index(["modality", "score"])
+    told = [at.loc[("any", name), "auroc"] for name in ("red or green", "opposition")]
+    told += [gain.loc[("any", "red or green - entropy"), "difference"]]
+    told += [precise.loc[("text", "red or green"), "precision"]]
+    assert all(f"{number:.2f} [" in said for number in told), said
+    assert len(said.split()) < 100
     assert "pre-trained on other clips *of the same generator*" in first
     assert "majority of its cues" in first
 
