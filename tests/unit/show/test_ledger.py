@@ -82,6 +82,7 @@ def test_claims_are_listed_with_the_corpora_that_say_so(judged):
     page = BeautifulSoup(ledger.listed(tests, "supported", up="../runs/"), "html.parser")
     (item,) = page.select("li")
     assert [a.text for a in item.select("a")] == ["CMU-MOSI", "CREMA-D"]
+    assert "<li>none</li>" in ledger.listed(tests, "mixed")
     assert item.a["href"] == "../runs/mosi/04.html#x-fig" and "0.50 [0.25, 0.75]" in item.text
 
 
