@@ -14,7 +14,7 @@ from empdis_utils.show.style import MODALITY_COLORS, QUADRANT_COLORS, QUADRANT_M
 __all__ = [
     "boxes", "confidences", "curves", "dumbbells", "fitting_counts", "flow", "forest",
     "histograms", "intervals", "message", "pairs", "projection", "recordings", "shares_below",
-    "shifts", "specification_curve", "spreads", "verdict_grid", "violins",
+    "shifts", "specification_curve", "spreads", "violins",
 ]  # fmt: skip
 
 #: Colour of each thing that has one on every page; what is not named is black.
@@ -704,40 +704,6 @@ def spreads(table, group, values):
             ax=ax,
         )  # fmt: skip
         ax.set(title=value, xlabel="", ylabel="")
-    return fig
-
-
-def verdict_grid(ledger, claims, runs):
-    """A sign for each verdict: a row per claim, a column per run.
-
-    `ledger`: claim_id, profile, verdict; what is not testable is left empty. `claims`: claim_id ->
-    statement, in order; long ones are cut. `runs`: profile -> name, in order.
-    """
-    marks = {
-        "supported": ("o", COLORS["blue"]), "contradicted": ("X", COLORS["red"]),
-        "mixed": ("D", COLORS["yellow"]), "not diagnostic": ("s", "0.25"),
-        "too little data": ("$?$", "0.45"),
-    }  # fmt: skip
-    columns, rows = list(runs), list(claims)
-    fig, ax = plt.subplots(figsize=(1.2 * len(columns) + 5.2, 0.27 * len(rows) + 1))
-    for verdict, (marker, color) in marks.items():
-        part = ledger[ledger["verdict"] == verdict]
-        face = "white" if verdict == "not diagnostic" else color
-        with plt.rc_context({"text.parse_math": True}):  # off elsewhere; it draws the question mark
-            ax.scatter(
-                part["profile"].map(columns.index), part["claim_id"].map(rows.index), s=60,
-                marker=marker, label=verdict, edgecolor=color, facecolor=face, zorder=2,
-            )  # fmt: skip
-    short = [text if len(text) < 60 else text[:57] + "…" for text in claims.values()]
-    ax.set_yticks(range(len(rows)), short, fontsize=8.5)
-    heads = [name.replace(" (", "\n(") for name in runs.values()]
-    ax.set_xticks(range(len(columns)), heads, fontsize=9)
-    ax.set(ylim=(max(len(rows), 1) - 0.5, -0.5), xlim=(-0.5, len(columns) - 0.5))
-    ax.xaxis.tick_top()
-    ax.tick_params(length=0)
-    ax.grid(axis="y", color="0.92", zorder=0)
-    ax.spines[:].set_visible(False)
-    ax.legend(loc="upper center", bbox_to_anchor=(0, -0.01), ncol=5, fontsize=9)
     return fig
 
 

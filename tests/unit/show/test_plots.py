@@ -182,17 +182,6 @@ def test_spreads_have_a_panel_for_each_column():
     assert [t.get_text() for t in fig.axes[0].get_xticklabels()] == ["text", "audio"]
 
 
-def test_a_verdict_is_a_sign_in_its_row_and_column():
-    ledger = pd.DataFrame(
-        {"claim_id": ["a", "b"], "profile": ["mosi", "mosi"], "verdict": ["mixed", "supported"]}
-    )
-    names = {"fixture": "known (synthetic)", "mosi": "MOSI"}
-    ax = plots.verdict_grid(ledger, {"a": "A claim", "b": "b" * 80}, names).axes[0]
-    at = {c.get_label(): c.get_offsets().tolist() for c in ax.collections}
-    assert at["supported"] == [[1, 1]] and at["mixed"] == [[1, 0]] and at["contradicted"] == []
-    assert [t.get_text() for t in ax.get_yticklabels()] == ["A claim", "b" * 57 + "…"]
-
-
 def test_fitting_counts_marks_what_fits_all():
     fits = pd.DataFrame({"n": [1, 2, 3], "fits": [0, 6, 2], "all": [False, True, False]})
     grey, full, square = plots.fitting_counts(fits, (3, "a tenth")).axes[0].lines
