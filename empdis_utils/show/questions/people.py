@@ -151,7 +151,8 @@ def power_said(needed):
 def simulated(contrasts):
     """Sentences on annotators made by us, who waver where cues conflict.
 
-    `contrasts`: as of `judgments.kappa_contrasts`: subset, comparison, estimate, ci_low, ci_high, n.
+    `contrasts`: as of `judgments.kappa_contrasts`: subset, comparison, estimate, ci_low, ci_high,
+    n.
     """
     name = "change: red+green minus blue+yellow"
     row = contrasts[(contrasts["subset"] == "all") & (contrasts["comparison"] == name)].iloc[0]
