@@ -299,16 +299,19 @@ def emotion_match(response, history):
 # --------------------------------------------------------------------------- with given networks
 
 
-def bertscore(candidates, references):
+def bertscore(candidates, references, counted=None):
     """BERTScore of each pair from the vectors of their tokens: DataFrame [n] precision, recall, f1.
 
     Each token is matched with the most similar one of the other side, by cosine; no weights by
-    rarity, no rescaling. Zhang et al. (2020), arXiv:1904.09675.
+    rarity, no rescaling. Zhang et al. (2020), arXiv:1904.09675; as the package ``bert-score``.
 
     Parameters
     ----------
     candidates, references : sequence of array [tokens, d]
-        For example from `models.judges.token_vectors`. A side without tokens scores 0.
+        For example from `models.judges.token_vectors`.
+    counted : pair of sequence of bool array [tokens], optional
+        Tokens of each side that count. The others, a text's start and end, may be matched with, and
+        do not count. None: all count. A side without tokens that count scores 0.
 
     Examples
     --------
@@ -316,15 +319,17 @@ def bertscore(candidates, references):
     >>> bertscore([np.eye(2)[:1]], [np.eye(2)]).round(3).to_dict("records")
     [{'precision': 1.0, 'recall': 0.5, 'f1': 0.667}]
     """
+    if counted is None:
+        counted = [[np.ones(len(x), bool) for x in side] for side in (candidates, references)]
     rows = []
-    for one, two in zip(candidates, references, strict=True):
-        if len(one) == 0 or len(two) == 0:
+    for one, two, first, second in zip(candidates, references, *counted, strict=True):
+        if not first.any() or not second.any():
             rows.append((0.0, 0.0, 0.0))
             continue
         one, two = (np.asarray(x, float) for x in (one, two))
         one, two = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (one, two))
         alike = one @ two.T
-        p, r = float(alike.max(axis=1).mean()), float(alike.max(axis=0).mean())
+        p, r = float(alike.max(axis=1)[first].mean()), float(alike.max(axis=0)[second].mean())
         rows.append((p, r, 2 * p * r / (p + r) if p + r else 0.0))
     return pd.DataFrame(rows, columns=["precision", "recall", "f1"])
 

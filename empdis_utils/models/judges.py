@@ -71,20 +71,22 @@ def _batches(tokenizer, model, texts, size=32):
 
 
 def token_vectors(checkpoint, texts, layer=-1):
-    """Last hidden vectors of each text's tokens, for `measures.responses.bertscore`.
+    """Hidden vectors of each text's tokens, for `measures.responses.bertscore`.
 
     `layer`: of the hidden states (-1: the last; the published BERTScore takes layer 17 of
-    roberta-large). Returns list of float32 [tokens, d], start and end tokens left out.
+    roberta-large). Returns two lists: float32 [tokens, d], start and end included, and bool
+    [tokens], which of them are of the text.
     """
     tokenizer, model = _load(AutoModel, checkpoint)
-    found = []
+    found, words = [], []
     for batch in _batches(tokenizer, model, texts):
         special = batch.pop("special_tokens_mask").bool()
         with torch.inference_mode():
             hidden = model(**batch, output_hidden_states=True).hidden_states[layer]
-        words = batch["attention_mask"].bool() & ~special
-        found += [h[w].float().numpy() for h, w in zip(hidden, words, strict=True)]
-    return found
+        there = batch["attention_mask"].bool()
+        found += [h[t].float().numpy() for h, t in zip(hidden, there, strict=True)]
+        words += [(~s[t]).numpy() for s, t in zip(special, there, strict=True)]
+    return found, words
 
 
 def emotions(checkpoint, texts):

@@ -178,8 +178,9 @@ def judged(answers, histories, encoder="", emotion_model="", language_model=""):
             rows.append(("", metric, np.nan, 0, judges.needs(kind)))
     texts = answers["response"].tolist()
     if encoder:
-        sides = (judges.token_vectors(encoder, t) for t in (texts, answers["target"].tolist()))
-        found = responses.bertscore(*sides)
+        sides = [judges.token_vectors(encoder, t) for t in (texts, answers["target"].tolist())]
+        (one, first), (two, second) = sides
+        found = responses.bertscore(one, two, (first, second))
         found.loc[(answers["target"] == "").to_numpy()] = np.nan
         rows += _means(answers, found.add_prefix("bertscore "))
     if emotion_model:

@@ -116,6 +116,15 @@ def test_bertscore_of_vectors_whose_matches_are_known():
     assert responses.bertscore(one, two).to_numpy() == pytest.approx(np.array(expected, float))
 
 
+def test_ends_of_a_text_may_be_matched_with_and_do_not_count():
+    e = np.eye(3)
+    side, words = [e[[0, 1]]], [np.array([False, True])]
+    found = responses.bertscore(side, [e[[1, 2]]], (words, words))
+    assert found.loc[0, ["precision", "recall"]].tolist() == [1, 0]
+    none = [np.array([False, False])]
+    assert responses.bertscore(side, side, (none, words)).loc[0, "f1"] == 0
+
+
 def test_bits_and_perplexities_of_known_losses():
     # two texts of 3 and 1 bytes, 4 bits each
     assert responses.bits_per_byte([4 * math.log(2)] * 2, ["abc", "d"]) == pytest.approx(2)

@@ -51,22 +51,33 @@ def classifier(tmp_path_factory, tokenizer):
     return folder
 
 
-def test_vectors_are_those_of_each_text_alone_without_its_ends(tokenizer):
-    found = judges.token_vectors(str(ROBERTA), TEXTS)
+def test_vectors_are_those_of_each_text_alone(tokenizer):
+    found, words = judges.token_vectors(str(ROBERTA), TEXTS)
     model = AutoModel.from_pretrained(ROBERTA).eval()
-    for text, vectors in zip(TEXTS, found, strict=True):
+    for text, vectors, own in zip(TEXTS, found, words, strict=True):
         with torch.inference_mode():
-            alone = model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0, 1:-1]
-        assert vectors.shape == tuple(alone.shape)
+            alone = model(**tokenizer(text, return_tensors="pt")).last_hidden_state[0]
         np.testing.assert_allclose(vectors, alone.numpy(), atol=1e-5)
-    assert len(found[3]) == 0
+        assert not own[[0, -1]].any() and own[1:-1].all()  # start and end are not of the text
 
 
 def test_a_text_is_nearest_to_itself():
-    one = judges.token_vectors(str(ROBERTA), TEXTS[:3])
-    same = responses.bertscore(one, one)
+    one, words = judges.token_vectors(str(ROBERTA), TEXTS[:3])
+    same = responses.bertscore(one, one, (words, words))
     assert same.to_numpy() == pytest.approx(1, abs=1e-6)
-    assert (responses.bertscore(one, one[::-1])["f1"][[0, 2]] < 1 - 1e-6).all()
+    turned = responses.bertscore(one, one[::-1], (words, words[::-1]))
+    assert (turned["f1"][[0, 2]] < 1 - 1e-6).all()
+
+
+def test_bertscore_is_that_of_the_published_package():
+    """Where it is installed (pip install bert-score); CI has the closed forms."""
+    published = pytest.importorskip("bert_score")
+    one, two = TEXTS[:2] + ["poor you, all alone"], ["oh no", "I am with you", "you gave so much"]
+    (a, first), (b, second) = (judges.token_vectors(str(ROBERTA), side) for side in (one, two))
+    own = responses.bertscore(a, b, (first, second))
+    layers = AutoModel.from_pretrained(ROBERTA).config.num_hidden_layers
+    theirs = published.score(one, two, model_type=str(ROBERTA), num_layers=layers)
+    np.testing.assert_allclose(own.to_numpy().T, np.stack([x.numpy() for x in theirs]), atol=1e-5)
 
 
 def test_emotions_are_probabilities_under_the_checkpoints_names(classifier, tokenizer):
