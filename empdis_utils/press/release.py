@@ -38,6 +38,7 @@ MOST_BYTES = 12 * 2**20
 #: Columns of text that are the publishers', or name their files: they leave from no table.
 OF_PUBLISHERS = (
     *("transcript", "context", "utterance", "words", "text", "title"),
+    *("response", "target", "answer", "output", "reference", "prompt"),
     *("audio_path", "video_path", "path", "file", "url"),
 )
 #: Of tables with a row for each clip, these columns go out, and no others.
@@ -234,13 +235,40 @@ def texts_of(profile, folder):
         frame = pd.read_parquet(path)
         if "transcript" in frame:
             found |= set(frame["transcript"].dropna())
-    first = parameters.read_profile(profile)["chapters"][0]
-    corpus = parameters.all_parameters(profile, first).get("corpus")
-    if corpus and at_hand(profile):
+    chapters = parameters.read_profile(profile)["chapters"]
+    given = [parameters.all_parameters(profile, chapter) for chapter in chapters]
+    for corpus in sorted({str(v["corpus"]) for v in given if v.get("corpus")}):
+        files = inputs.corpus_files(corpus)
+        if not files:
+            continue
         from empdis_utils.data import corpora
 
-        found |= set(corpora.load(corpus).manifest["transcript"].dropna())
+        try:
+            found |= set(corpora.load(corpus).manifest["transcript"].dropna())
+        except corpora.CorpusError:  # no corpus of clips: whatever its files say
+            found |= _cells(files.values())
     return Texts(found)
+
+
+def _cells(files):
+    """All texts in CSV and JSON files."""
+    import pandas as pd
+
+    def walk(node):
+        if isinstance(node, str):
+            yield node
+        elif isinstance(node, dict | list):
+            for part in node.values() if isinstance(node, dict) else node:
+                yield from walk(part)
+
+    found = set()
+    for path in map(Path, files):
+        if path.suffix == ".json":
+            found |= set(walk(json.loads(path.read_text(encoding="utf-8"))))
+        elif path.suffix == ".csv":
+            frame = pd.read_csv(path, dtype=str, on_bad_lines="skip", encoding_errors="replace")
+            found |= {text for column in frame for text in frame[column].dropna()}
+    return found
 
 
 def _payload(match, labels):
