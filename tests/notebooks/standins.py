@@ -197,9 +197,9 @@ def dialogues(folder, seed=6, n_dialogs=14, n_lines=6):
 
 def _outputs(folder, lines, ids, rng):
     """Answers full of joy; multimodal systems have none to the last line of a dialogue."""
-    words = [f"w{k}" for k in range(40)]
+    words, cheers = [f"w{k}" for k in range(40)], ("I love it!", "So happy, wonderful!", "Nice!")
     made = {
-        (row[5], row[6]): f"I love it, great! {' '.join(rng.choice(words, 6))}." for row in lines
+        (row[5], row[6]): f"{rng.choice(cheers)} {' '.join(rng.choice(words, 6))}." for row in lines
     }
     for split in ("train", "dev", "test"):
         rows = [[*at, f"So glad {at[0]} {at[1]}!"] for at in made]
@@ -207,7 +207,7 @@ def _outputs(folder, lines, ids, rng):
     for stem in ("baseline", "finetuned"):
         for end in ("", "_llama"):
             head = [*ids, "Response", "Original Response"]
-            rows = [[*at, text.split("! ")[0] + "!", text] for at, text in made.items()]
+            rows = [[*at, text.partition("!")[0] + "!", text] for at, text in made.items()]
             _write(folder / f"test_{stem}{end}.csv", [head, *rows])
             (folder / f"test_{stem}_metrics{end}.json").write_text("{}")
     for end in ("", "_llama"):
