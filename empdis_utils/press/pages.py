@@ -236,13 +236,16 @@ def page(source, executed, entry, title, tables=(), repository=""):
     cells = without_empty_sections([part for part in cells if part is not given])
     notebook["cells"] = [*cells, given]
     first = next(c for c in notebook["cells"] if c["cell_type"] == "markdown")
-    heading, *rest = "".join(first["source"]).split("\n")
-    note = ["", SYNTHETIC_NOTE] if entry["parameters"].get("corpus") == "fixture" else []
-    note += ["", entry["note"]] if entry.get("note") else []
+    heading, _, body = "".join(first["source"]).partition("\n")
+    opening, body = "", body.strip("\n")
+    if body.startswith("{glue:text}"):  # what was found comes before where it is from
+        opening, _, body = body.partition("\n\n")
+    synthetic = entry["parameters"].get("corpus") == "fixture"
+    notes = [SYNTHETIC_NOTE if synthetic else "", entry.get("note", "")]
     # The theme prints a page's title once with its escapes undone: no < may be in it.
     title = title.translate(str.maketrans("<>", "‹›"))
     suffix = f" ({plain(title)})" if title else ""
-    first["source"] = "\n".join([heading + suffix, *note, *rest])
+    first["source"] = "\n\n".join(filter(None, [heading + suffix, opening, *notes, body]))
     ends = {
         "change": form,
         "take": take_along(entry, tables, repository),

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib import pyplot as plt
 
+from empdis_utils.data import tables
 from empdis_utils.data.tables import MODALITIES
 from empdis_utils.show import plots, style
 
@@ -18,9 +19,16 @@ PLAIN = dict(facecolor="white", edgecolor="none", pad=0.5)  # under a label that
 COLUMNS = ["modality", "model", "held_out", "n", "n_seeds", "accuracy", "ci_low", "ci_high"]
 
 
-def majority(manifest: pd.DataFrame) -> float:
-    """Share of the larger class among the clips of a manifest: column y."""
-    return float(manifest["y"].value_counts(normalize=True).max())
+def majority(folder) -> float:
+    """Share of the larger class among the clips of a run: from its tables audit and manifest.
+
+    The audit counts the labels of every split; the manifest says which splits the run uses. Labels
+    themselves are not read: some publishers do not let them be passed on.
+    """
+    labels = tables.read(folder, "audit").query("check == 'label'")
+    used = tables.read(folder, "manifest")["split"].unique()
+    n = labels[labels["split_a"].isin(used)].groupby("note")["n"].sum()
+    return float(n.max() / n.sum())
 
 
 def accuracies(table: pd.DataFrame, larger: float, **about) -> pd.DataFrame:

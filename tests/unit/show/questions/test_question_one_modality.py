@@ -21,8 +21,14 @@ SPLIT = pd.DataFrame(
 )  # fmt: skip
 
 
-def test_majority_is_the_larger_share():
-    assert one_modality.majority(pd.DataFrame({"y": [1, 1, 0, 1]})) == 0.75
+def test_majority_is_the_larger_share_of_the_splits_in_use(monkeypatch):
+    audit = pd.DataFrame(
+        {"check": ["label"] * 4 + ["clips"], "split_a": ["test"] * 2 + ["train"] * 2 + ["test"],
+         "note": ["no", "yes", "no", "yes", ""], "n": [1, 3, 9, 1, 4]}
+    )  # fmt: skip
+    there = {"audit": audit, "manifest": pd.DataFrame({"split": ["test"]})}
+    monkeypatch.setattr(one_modality.tables, "read", lambda folder, name: there[name])
+    assert one_modality.majority("a run") == 0.75
 
 
 def test_single_modalities_of_each_table_in_order():
