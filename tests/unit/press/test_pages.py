@@ -485,9 +485,9 @@ def test_a_users_text_is_shown_letter_by_letter(source, executed, entry, text, t
 def test_a_run_is_named_in_labels_and_never_in_data(source, executed, entry):
     """A transcript `__profile__` stays what it is."""
     executed["cells"][3]["outputs"].append(stream("someone said __profile__"))
-    source["cells"][0]["source"] = "# T\n{numref}`__profile__-fig`"
+    source["cells"][0]["source"] = "# T\n\n{numref}`__profile__-fig`"
     cells = pages.page(source, executed, entry, "")["cells"]
-    assert cells[0]["source"] == "# T\n{numref}`demo-fig`"
+    assert cells[0]["source"] == "# T\n\n{numref}`demo-fig`"
     assert cells[1]["outputs"][-1]["text"] == "someone said __profile__"
 
 
