@@ -35,7 +35,8 @@ def test_every_row_is_counted_and_answers_of_joy_are_far_from_sad_lines(runs):
     assert rows.loc["Llama, text", ["ok", "no_output"]].tolist() == [N_DIALOGS * N_LINES, 0]
     assert rows.loc["Llama, multimodal", "no_output"] == N_DIALOGS
     okay = tables.read(runs / "merg" / "artifacts", "table3_okay")
-    assert (okay["ci_low"] > 0).all() and (okay["n"] == N_DIALOGS * (N_LINES - 1)).all()
+    systems = okay[okay["responder"] != "target"]  # the target says the same of every line
+    assert (systems["ci_low"] > 0).all() and (okay["n"] == N_DIALOGS * (N_LINES - 1)).all()
     cells = tables.read(runs / "merg" / "artifacts", "table3_cells")
     assert len(cells) == 54 and not (cells["status"] == "reproduces").all()
     judged = tables.read(runs / "merg" / "artifacts", "table3_judged")
