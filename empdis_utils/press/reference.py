@@ -27,7 +27,8 @@ ROOMS = ("data", "models", "features", "measures", "people", "paper", "controls"
 
 def modules(room):
     """Names of the modules of a room of the package, sorted."""
-    return sorted(p.stem for p in (PACKAGE / room).glob("*.py") if p.stem != "__init__")
+    files = (PACKAGE / room).rglob("[!_]*.py")
+    return sorted(".".join(p.relative_to(PACKAGE / room).with_suffix("").parts) for p in files)
 
 
 def api():
