@@ -247,7 +247,7 @@ def compound(texts):
 
 
 def sentiment_match(responses, histories):
-    """1 - |sentiment of the answer - mean sentiment of the lines before it|.
+    """One minus the distance of the answer's sentiment from the mean of the lines before it.
 
     The "sentiment" of *Multimodal Empathetic Response Generation* (section 5.1), as its code has it
     (``polarity/empathy_polarity.ipynb``, cell 1).

@@ -82,7 +82,7 @@ def glued(page, key, spec=""):
         The staged notebook.
     key : str
     spec : str
-        Format, as behind the last colon of ``{glue:text}`page::key:.2f` ``.
+        Format, as a glue role has it behind its last colon: ``.2f``.
 
     Raises
     ------
