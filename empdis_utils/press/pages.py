@@ -30,7 +30,7 @@ from pathlib import Path
 import yaml
 
 from empdis_utils.places import ROOT
-from empdis_utils.press import course, inputs, limits, parameters, release, run, slides
+from empdis_utils.press import course, inputs, limits, parameters, release, run, slides, weight
 from empdis_utils.press.parameters import GIVEN_BY_RUN, RunError
 from empdis_utils.press.run import write_if_changed
 from empdis_utils.show.templates import render as fill
@@ -43,8 +43,8 @@ __all__ = [
     "why_stale", "without_dead_links", "without_empty_sections",
 ]  # fmt: skip
 
-MOST_BYTES = 200_000  # of a CSV that is offered as it is; a larger one is packed
-MOST_PACKED_BYTES = 500_000  # of a packed one; a larger one is not offered
+MOST_BYTES = 60_000  # of a CSV that is offered as it is; a larger one is packed
+MOST_PACKED_BYTES = 300_000  # of a packed one; a larger one is not offered
 SYNTHETIC_NOTE = """```{admonition} Synthetic clips
 :class: warning
 This page shows the known-truth corpus: generated speech, warped photographs, written templates.
@@ -236,16 +236,16 @@ def page(source, executed, entry, title, tables=(), repository=""):
     cells = without_empty_sections([part for part in cells if part is not given])
     notebook["cells"] = [*cells, given]
     first = next(c for c in notebook["cells"] if c["cell_type"] == "markdown")
-    heading, _, body = "".join(first["source"]).partition("\n")
-    opening, body = "", body.strip("\n")
-    if body.startswith("{glue:text}"):  # what was found comes before where it is from
-        opening, _, body = body.partition("\n\n")
-    synthetic = entry["parameters"].get("corpus") == "fixture"
-    notes = [SYNTHETIC_NOTE if synthetic else "", entry.get("note", "")]
+    heading, *rest = "".join(first["source"]).split("\n")
+    end = 0  # of the sentences that open the page: what was found comes before where it is from
+    if rest[1:2] and rest[1].startswith("{glue:text}"):
+        end = next((at for at in range(1, len(rest)) if not rest[at]), len(rest))
+    note = ["", SYNTHETIC_NOTE] if entry["parameters"].get("corpus") == "fixture" else []
+    note += ["", entry["note"]] if entry.get("note") else []
     # The theme prints a page's title once with its escapes undone: no < may be in it.
     title = title.translate(str.maketrans("<>", "‹›"))
     suffix = f" ({plain(title)})" if title else ""
-    first["source"] = "\n\n".join(filter(None, [heading + suffix, opening, *notes, body]))
+    first["source"] = "\n".join([heading + suffix, *rest[:end], *note, *rest[end:]])
     ends = {
         "change": form,
         "take": take_along(entry, tables, repository),
@@ -585,10 +585,19 @@ def jupyter_book(*words, log):
 
 
 def lighten(site):
-    """Drop what no page loads: MathJax where there are no formulas, and icons drawn by a script."""
+    """Drop what no page loads, and make pictures and the notebooks behind pages lighter.
+
+    No page loads MathJax where there are no formulas, icons drawn by a script, or a font in an old
+    format beside the new one. Outputs of a notebook are on its page; its own file is to be run.
+    """
     static = site / "_static"
+    for path in (site / "_images").glob("*.png"):
+        path.write_bytes(weight.lighter_picture(path.read_bytes()))
+    for path in (site / "_sources").rglob("*.ipynb"):
+        path.write_text(weight.without_outputs(path.read_text(encoding="utf-8")), encoding="utf-8")
     unused = [p for pattern in MATHJAX_UNUSED for p in (static / "mathjax").glob(pattern)]
     unused += [*static.rglob("*.map"), *(static / "scripts").glob("fontawesome.js*")]
+    unused += [p for p in static.rglob("*.ttf") if p.with_suffix(".woff2").exists()]
     for path in unused:
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     for path in site.rglob("*.html"):

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from markdown_it import MarkdownIt
 from markupsafe import Markup
 
+from empdis_utils.press import weight
 from empdis_utils.press.parameters import RunError
 from empdis_utils.press.run import write_if_changed
 from empdis_utils.show.templates import render
@@ -176,7 +177,10 @@ def question(path):
 
 
 def _image(path):
-    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
+    return (
+        "data:image/png;base64,"
+        + base64.b64encode(weight.lighter_picture(path.read_bytes())).decode()
+    )
 
 
 def deck(path):

@@ -485,9 +485,9 @@ def test_a_users_text_is_shown_letter_by_letter(source, executed, entry, text, t
 def test_a_run_is_named_in_labels_and_never_in_data(source, executed, entry):
     """A transcript `__profile__` stays what it is."""
     executed["cells"][3]["outputs"].append(stream("someone said __profile__"))
-    source["cells"][0]["source"] = "# T\n\n{numref}`__profile__-fig`"
+    source["cells"][0]["source"] = "# T\n{numref}`__profile__-fig`"
     cells = pages.page(source, executed, entry, "")["cells"]
-    assert cells[0]["source"] == "# T\n\n{numref}`demo-fig`"
+    assert cells[0]["source"] == "# T\n{numref}`demo-fig`"
     assert cells[1]["outputs"][-1]["text"] == "someone said __profile__"
 
 
@@ -509,3 +509,12 @@ def test_pages_without_formulas_load_no_mathjax(tmp_path):
     assert (tmp_path / "math.html").read_text() == kept
     left = {p.name for p in (tmp_path / "_static/mathjax").rglob("*.js*")}
     assert left == {"tex-chtml.js", "en.json"}
+
+
+def test_what_was_found_stands_before_the_notes(source, executed, entry):
+    text = "# Title\n\n{glue:text}`opening:s`\n\nMore."
+    source["cells"][0]["source"] = text
+    entry |= {"note": "NOTE", "parameters": {**entry["parameters"], "corpus": "fixture"}}
+    first = pages.page(source, executed, entry, "")["cells"][0]["source"]
+    at = [first.index(x) for x in ("# Title", "opening", "Synthetic clips", "NOTE", "More.")]
+    assert at == sorted(at)
