@@ -9,7 +9,6 @@ import textwrap
 
 import numpy as np
 
-from empdis_utils.controls import placebo
 from empdis_utils.show import style
 from empdis_utils.show.style import by_side, estimate_text
 
@@ -22,6 +21,7 @@ __all__ = [
 ]  # fmt: skip
 
 DIVIDED = "red+green - blue+yellow"
+SAME = "same model"  # as `controls.placebo` names it; this module is imported by every chapter
 PARTS = {"audio": "the voice", "video": "the face"}
 EXCESS = ("excess", "excess_low", "excess_high")
 
@@ -236,7 +236,7 @@ def disagreement(both, rates, stability) -> style.Sentence:
     """
     shares = listed(f"{r.modality} on {r.modality_rate:.2f}" for r in both.itertuples())
     first = f"of all clips, fusion gives another label than {shares}"
-    own = rates[rates["placebo"] == placebo.SAME] if len(rates) else rates
+    own = rates[rates["placebo"] == SAME] if len(rates) else rates
     if not len(own) or own["excess"].isna().all():
         return _says(
             f"{first}.",
@@ -362,7 +362,7 @@ def entropy(above, risk) -> style.Sentence:
         if len(above)
         else above
     )
-    own = own[(own["placebo"] == placebo.SAME) & own["excess"].notna()] if len(own) else own
+    own = own[(own["placebo"] == SAME) & own["excess"].notna()] if len(own) else own
     first = "with one seed there is no placebo, so more entropy in red and green says nothing yet."
     if not len(own) and len(above):
         first = "red and green hold too few clips to set their entropy beside a placebo."
@@ -392,7 +392,7 @@ def entropy(above, risk) -> style.Sentence:
 
 def entropy_point(above) -> str:
     """What the figure of entropy beside its placebo shows."""
-    own = above[(above["contrast"] == DIVIDED) & (above["placebo"] == placebo.SAME)]
+    own = above[(above["contrast"] == DIVIDED) & (above["placebo"] == SAME)]
     own = own[own["modality"] != "all"]
     more = own[own["excess_low"] > 0]["modality"]
     which = f"Only {listed(more)} shows" if len(more) == 1 else f"{listed(more)} show".capitalize()

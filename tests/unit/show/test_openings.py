@@ -465,3 +465,7 @@ def test_lists_read_as_words():
     assert [openings.listed(x) for x in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == [
         "", "a", "a and b", "a, b and c",
     ]  # fmt: skip
+
+
+def test_the_placebo_is_named_as_the_tables_name_it():
+    assert openings.SAME == placebo.SAME
