@@ -525,6 +525,9 @@ SOURCES = (
     *("book", "notebooks", "empdis_utils", "benchmarks/results", "_toc.yml", "_config.yml"),
     *("CONTRIBUTING.md", "CITATION.cff", "pyproject.toml", *inputs.LOCKS),
 )
+SEARCH_SCRIPTS = (
+    r'<script src="[./]*(_static/(searchtools|language_data)|searchindex)\.js"></script>'
+)
 # Parts of MathJax that no page loads: other components, words for speech in other languages.
 MATHJAX_UNUSED = (
     *("mml-*.js", "tex-mml-*.js", "tex-svg*.js", "tex-chtml-full*.js", "node-main*", "latest.js"),
@@ -589,6 +592,7 @@ def lighten(site):
 
     No page loads MathJax where there are no formulas, icons drawn by a script, or a font in an old
     format beside the new one. Outputs of a notebook are on its page; its own file is to be run.
+    The theme's signs that open a part of the contents get a name for those who do not see them.
     """
     static = site / "_static"
     for path in (site / "_images").glob("*.png"):
@@ -605,6 +609,10 @@ def lighten(site):
             continue
         before = path.read_text(encoding="utf-8")
         text = re.sub(r"<script[^>]*/fontawesome\.js[^>]*></script>", "", before)
+        if path.name != "search.html":  # the theme's search while one types is off
+            text = re.sub(SEARCH_SCRIPTS, "", text)
+        named = '<summary aria-label="the pages below"><span class="toctree-toggle"'
+        text = text.replace('<summary><span class="toctree-toggle"', named)
         if 'class="math' not in text:
             text = re.sub(r"<script[^>]*/tex-chtml\.js[^>]*></script>", "", text)
         if text != before:

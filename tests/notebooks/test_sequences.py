@@ -85,7 +85,8 @@ class House:
         self.write("notebooks/profiles/mosi.yaml", mosi)
         self.write("notebooks/profiles/book.yaml", "title: ''\n00_findings:\n")
         self.write("book/index.md", "# A toy\n\nProse.\n")
-        shutil.copytree(ROOT / "book/_static", self.at / "book/_static")
+        for name in ("_static", "search"):
+            shutil.copytree(ROOT / "book" / name, self.at / "book" / name)
         shutil.copy(ROOT / "book/references.bib", self.at / "book")
         pages = [f"runs/{p}/{c}" for p in ("mine", "mosi") for c in ("01_data", "02_two")]
         files = [{"file": page} for page in ["runs/book/00_findings", *pages]]

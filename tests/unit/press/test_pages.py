@@ -501,7 +501,15 @@ def test_pages_without_formulas_load_no_mathjax(tmp_path):
     (tmp_path / "_static/mathjax/sre/mathmaps").mkdir(parents=True)
     for name in ("tex-chtml.js", "tex-svg.js", "sre/mathmaps/en.json", "sre/mathmaps/fr.json"):
         (tmp_path / "_static/mathjax" / name).write_text("")
+    search = '<script src="../searchindex.js"></script>'
+    toggle = '<summary><span class="toctree-toggle" role="presentation"></span></summary>'
+    (tmp_path / "search.html").write_text(search)
+    (tmp_path / "other.html").write_text(search + toggle)
     pages.lighten(tmp_path)
+    assert (tmp_path / "search.html").read_text() == search
+    assert (tmp_path / "other.html").read_text() == toggle.replace(
+        "<summary>", '<summary aria-label="the pages below">'
+    )
     assert (tmp_path / "plain.html").read_text() == "<p></p>"
     kept = (
         '<p class="math notranslate"><script src="_static/mathjax/tex-chtml.js?v=1"></script></p>'
