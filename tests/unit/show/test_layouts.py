@@ -7,7 +7,7 @@ from empdis_utils.show import layouts
 
 
 def test_a_figure_is_drawn_for_a_desk_and_for_a_phone(tmp_path):
-    asked = []
+    asked, open_before = [], plt.get_fignums()
 
     def draw(width):
         asked.append(width)
@@ -17,6 +17,6 @@ def test_a_figure_is_drawn_for_a_desk_and_for_a_phone(tmp_path):
 
     paths = layouts.both_layouts(draw, tmp_path, "x")
     assert [path.name for path in paths] == ["x-wide.png", "x-narrow.png"]
-    assert asked == list(layouts.WIDTHS.values()) and not plt.get_fignums()
+    assert asked == list(layouts.WIDTHS.values()) and plt.get_fignums() == open_before
     wide, narrow = (Image.open(path).size for path in paths)
     assert abs(wide[0] / narrow[0] - asked[0] / asked[1]) < 0.1
