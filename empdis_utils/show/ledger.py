@@ -13,6 +13,7 @@ __all__ = ["RUNS", "downloads", "glance", "listed", "real", "sentences", "table"
 RUNS = {
     **{"fixture": "known truth (synthetic)", "empspeech": "EMPSPEECH", "mosi": "CMU-MOSI"},
     **{"cremad": "CREMA-D", "paper": "EMPSPEECH with media"},
+    "merg": "released answers",
 }
 SHORT = {"fixture": "synthetic", "empspeech": "EMP\u00adSPEECH", "mosi": "MOSI"}
 SHORT |= {"cremad": "CREMA-D", "paper": "with media"}
@@ -39,7 +40,7 @@ def _cell(row):
     return cell | {"on": RUNS.get(row.profile, row.profile)}
 
 
-def table(claims, ledger, runs):
+def table(claims, ledger, runs, name="ledger"):
     """One row per claim, one column per run, with a filter by word and by verdict.
 
     Parameters
@@ -50,6 +51,8 @@ def table(claims, ledger, runs):
         From `paper.claims.evaluate`.
     runs : sequence of str
         Profiles to show.
+    name : str
+        Of the element on its page.
 
     Returns
     -------
@@ -67,7 +70,7 @@ def table(claims, ledger, runs):
         cells = [_cell(row) for row in mine.loc[list(runs)].itertuples()]
         rows.append({**claim, "about": about, "cells": cells})
     names = [RUNS.get(run, run) for run in runs]
-    return render("ledger.html", verdicts=VERDICTS, names=names, claims=rows)
+    return render("ledger.html", element=name, verdicts=VERDICTS, names=names, claims=rows)
 
 
 def real(ledger, runs):

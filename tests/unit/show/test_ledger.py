@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -41,6 +42,17 @@ def test_a_cell_says_its_verdict_and_links_to_its_figure(rows):
     assert one["title"] == '"><script>' and len(page.select("script")) == 1
     assert two.text == "–not testable" and two["title"] == "no voice"
     assert [th.text for th in page.select("thead th")] == ["claim", "CMU-MOSI", "CREMA-D"]
+
+
+def test_two_ledgers_on_a_page_share_no_element(rows):
+    shown = [
+        BeautifulSoup(ledger.table([CLAIM], rows, ["mosi"], name), "html.parser")
+        for name in ("ledger", "other")
+    ]
+    one, other = ({e["id"] for e in page.select("[id]")} - {CLAIM["id"]} for page in shown)
+    assert one and other and not one & other
+    asked = [re.findall(r'ById\("([^"]+)"', page.script.text) for page in shown]
+    assert set(asked[0]) <= one and set(asked[1]) <= other
 
 
 def test_the_downloads_hold_the_table(rows):
