@@ -18,7 +18,9 @@ AXE = {"preload": False, "resultTypes": ["violations"]}
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """Serves without a line per request."""
+    """Serves without a line per request; hangs up on a connection that asks for nothing."""
+
+    timeout = 5  # s; a browser opens connections ahead, and waits minutes for a silent one
 
     def log_message(self, *_):
         pass
