@@ -15,8 +15,8 @@ from empdis_utils.features import speaker
 from empdis_utils.measures import inference
 
 __all__ = [
-    "CONTROLS", "SOUNDS", "accepted", "courses", "example", "measured", "picked", "picks", "roc",
-    "separations", "trials",
+    "CONTROLS", "SOUNDS", "accepted", "courses", "each", "example", "measured", "picked", "picks",
+    "roc", "separations", "trials",
 ]  # fmt: skip
 
 SOUNDS = ("own", "shifted", "another clip's")
@@ -193,6 +193,12 @@ def picked(found) -> pd.DataFrame:
         k: inference.share_interval(v.astype(float), groups=groups) for k, v in outcomes.items()
     }
     return pd.DataFrame([{"outcome": k} | v._asdict() for k, v in shares.items()])
+
+
+def each(parts, function, *given, **how) -> pd.DataFrame:
+    """`function` of each part of a dict, one below the other; `option` says of which."""
+    made = {option: function(part, *given, **how) for option, part in parts.items()}
+    return pd.concat(made, names=["option"]).reset_index("option").reset_index(drop=True)
 
 
 def example(course, scores) -> tuple[str, pd.DataFrame]:

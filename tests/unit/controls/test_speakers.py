@@ -130,6 +130,14 @@ def test_the_example_is_the_clip_of_the_median_score(course, scores):
     np.testing.assert_allclose(spread, [[0, 1]] * 2, atol=1e-9)
 
 
+def test_each_says_of_which_option_a_row_is(scores):
+    both = {"a": scores, "b": scores.assign(p=1.0)}
+    found = speakers.each(both, speakers.accepted, 0.05)
+    assert found["option"].tolist() == ["a"] * 3 + ["b"] * 3 and found.index.tolist() == [*range(6)]
+    pd.testing.assert_frame_equal(found.iloc[:3, 1:], speakers.accepted(scores, 0.05))
+    assert found["taken"][3:].tolist() == [0, 0, 0]
+
+
 def test_courses_are_of_the_longest_track_and_need_a_sound(tmp_path):
     rng = np.random.default_rng(0)
     soundfile.write(tmp_path / "a.wav", rng.normal(size=16000) * 0.1, 16000)
