@@ -283,9 +283,9 @@ def sync(opening, loudness, step_s, *, max_lag_s=0.2, slow_s=1.0):
     Correlations are circular, over the frames in which both are known. Chance is what shifts beyond
     twice the largest lag give: their mean and standard deviation make the highest one a `z`, so
     that clips and mouths can be compared. `p` takes these correlations for normal and the lags for
-    independent (Šidák); on noise it is rather too large than too small. It assumes that both courses
-    go on alike through the clip; so what changes more slowly than `slow_s`, such as the silence
-    around a sentence, is taken out before.
+    independent (Šidák); on noise it is rather too large than too small. It assumes that both
+    courses go on alike through the clip; so what changes more slowly than `slow_s`, such as the
+    silence around a sentence, is taken out before.
 
     Parameters
     ----------
