@@ -1,8 +1,8 @@
 """Published corpora: which files, at which commit, under which licence, and how to get them.
 
 `CATALOGUE` is the file ``catalogue.yaml`` beside this one. A corpus is looked up under
-``$EMPDIS_DATA/<name>/``, then in the pooch cache, then downloaded from its publisher at a pinned
-commit with SHA-256. Nothing is redistributed.
+``$EMPDIS_DATA/<name>/`` (and in the other `places.media_dirs`), then in the pooch cache, then
+downloaded from its publisher at a pinned commit with SHA-256. Nothing is redistributed.
 """
 
 import hashlib
@@ -17,7 +17,7 @@ import yaml
 from empdis_utils.data import checks
 from empdis_utils.data.downloads import limited
 from empdis_utils.data.hashes import sha256
-from empdis_utils.places import PACKAGE, ROOT, cache_dir, data_dirs
+from empdis_utils.places import PACKAGE, ROOT, cache_dir, data_dirs, media_dirs
 
 __all__ = [
     "CATALOGUE", "FIXTURE", "at_hand", "fetch", "local_files", "paths", "url",
@@ -46,7 +46,7 @@ def local_files(name):
     """Files at hand without a download: dict file name -> Path."""
     found = {}
     for file, (_, pinned) in _entry(name)["files"].items():
-        own = [path for path in (data / name / file for data in data_dirs()) if path.is_file()]
+        own = [path for path in (folder / name / file for folder in media_dirs()) if path.is_file()]
         cached = cache_dir(name, file)
         if own:
             found[file] = own[0]

@@ -28,13 +28,13 @@ from empdis_utils.places import clips_dir
 
 __all__ = [
     "CATALOGUE", "Corpus", "CorpusError", "FIXTURE", "READERS", "at_hand", "load", "load_cremad",
-    "load_empspeech", "load_fixture", "load_mosi", "load_mustardpp", "read_channel_labels",
-    "read_manifest", "read_predictions", "read_votes",
+    "load_empspeech", "load_fixture", "load_grid", "load_mosi", "load_mustardpp",
+    "read_channel_labels", "read_manifest", "read_predictions", "read_votes",
 ]  # fmt: skip
 
 VOTES = ("A", "D", "F", "H", "N", "S")
 CREMAD_MODALITY = {1: "audio", 2: "video", 3: "audio+video"}  # first digit of a row's id
-CREMAD = CATALOGUE["cremad"]["readme"]
+CREMAD, GRID = CATALOGUE["cremad"]["readme"], CATALOGUE["grid"]["readme"]
 SILENT_REASON = "published video had no sound until December 2020; what raters heard is not stated"
 
 
@@ -389,6 +389,41 @@ def load_mustardpp():
     return Corpus("mustardpp", manifest, files=files, about=about.reset_index(drop=True))
 
 
+def load_grid():
+    """GRID: 11 clips of people who each say one sentence of six words to a camera, 3 s long.
+
+    Returns
+    -------
+    Corpus
+        ``label`` is the sentence's first word (``y`` 0 to 3), ``transcript`` the sentence that the
+        file's name spells, ``split`` ``all``. ``dialog_id`` is the clip's own name, but for two
+        clips that show the same man, as far as one can see: no names or numbers are published.
+        ``audio_path`` and ``video_path`` are the same file.
+
+    Raises
+    ------
+    CorpusError
+        Missing files.
+    """
+    found = {Path(file).stem.removeprefix("grid_"): path for file, path in paths("grid").items()}
+    words, same = GRID["sentence"], GRID["same_person"]
+    said = [[w.get(c, c) for w, c in zip(words, n[-6:], strict=True)] for n in found]
+    verbs = sorted(words[0].values())
+    media = [str(path) for path in found.values()]
+    manifest = manifests.manifest_of(
+        clip_id=list(found),
+        dialog_id=[same[0] if name in same else name for name in found],
+        transcript=pd.Series([" ".join(sentence) for sentence in said]),
+        label=[sentence[0] for sentence in said],
+        y=[verbs.index(sentence[0]) for sentence in said],
+        split="all",
+        audio_path=media,
+        video_path=media,
+    )
+    files = {path.name: sha256(path) for path in found.values()}
+    return Corpus("grid", manifest, Path(), files=files)
+
+
 #: What stands before the path of a CSV that is no manifest, and what reads it.
 READERS = {"predictions": read_predictions, "votes": read_votes, "ratings": read_channel_labels}
 
@@ -410,6 +445,7 @@ def load(name):
         "mosi": load_mosi,
         "cremad": load_cremad,
         "mustardpp": load_mustardpp,
+        "grid": load_grid,
         "fixture": load_fixture,
     }
     if str(name) in loaders:

@@ -49,6 +49,14 @@ _PREDICTIONS = {
 }
 _ONE_PREDICTION = ["clip_id", "inputs", "source", "seed"]
 
+_ESTIMATE = {
+    "n": _col(int, pa.Check.ge(0)),
+    "n_recordings": _col(int, pa.Check.ge(0)),
+    **{name: _col(float, _share, **_number) for name in ("estimate", "ci_low", "ci_high")},
+    "status": _col(str),
+    "reason": _col(str),
+}
+
 SCHEMAS = {
     "manifest": pa.DataFrameSchema(
         {
@@ -183,6 +191,35 @@ SCHEMAS = {
             "ci_high": _col(float, **_number),
             "alpha": _col(float, **_number),
         },
+    ),
+    # who speaks: a mouth with its own sound, and with sounds that are not its own
+    "speaker_scores": pa.DataFrameSchema(
+        {
+            **{name: _col(str) for name in ("clip_id", "dialog_id", "option", "source", "draw")},
+            "value": _col(float, **_number),
+            "p": _col(float, _share, **_number),
+            "status": _col(str),
+            "reason": _col(str),
+        },
+        unique=["clip_id", "option", "source", "draw"],
+    ),
+    "speaker_apart": pa.DataFrameSchema(
+        {"option": _col(str), "control": _col(str), **_ESTIMATE}, unique=["option", "control"]
+    ),
+    "speaker_taken": pa.DataFrameSchema(
+        {"option": _col(str), "source": _col(str), "taken": _col(int), **_ESTIMATE},
+        unique=["option", "source"],
+    ),
+    "speaker_picks": pa.DataFrameSchema(
+        {
+            **{name: _col(str) for name in ("clip_id", "dialog_id", "option", "draw")},
+            "source": _col(str, pa.Check.isin(["right", "wrong", "nobody"])),
+            "correct": _col(bool),
+        },
+        unique=["clip_id", "option", "draw"],
+    ),
+    "speaker_picked": pa.DataFrameSchema(
+        {"option": _col(str), "outcome": _col(str), **_ESTIMATE}, unique=["option", "outcome"]
     ),
 }
 

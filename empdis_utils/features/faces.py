@@ -31,7 +31,7 @@ from empdis_utils.features import per_clip
 
 __all__ = [
     "ACTION_UNITS", "MIN_CONFIDENCE", "MODEL_SHA256", "MODEL_URL", "PROXIES", "THRESHOLD",
-    "extract", "find_model",
+    "extract", "find_model", "landmarker", "timed_frames",
 ]  # fmt: skip
 
 ACTION_UNITS = {
@@ -195,7 +195,7 @@ def extract(
         settings |= {"max_s": max_s, "max_pixels": max_pixels}
     if source == "mediapipe":
         settings |= {"model": str(model or find_model()), "max_faces": max_faces}
-        with _landmarker(settings["model"], max_faces, confidence):
+        with landmarker(settings["model"], max_faces, confidence):
             pass  # if it cannot be opened, fail before the first clip
     elif source == "pyfeat":
         _pyfeat_detector(confidence)
@@ -295,8 +295,13 @@ def _face_table(faces, threshold):
     return faces.join(present.add_suffix("_c"))
 
 
-def _frames(path, fps, max_side, max_s=MAX_CLIP_S, max_pixels=MAX_PIXELS):
-    """RGB frames uint8 [height, width, 3], upright: the first in each 1/fps s."""
+def timed_frames(path, fps, max_side=1280, max_s=MAX_CLIP_S, max_pixels=MAX_PIXELS):
+    """Frames of a video with their times: the first in each 1/fps s, or every one (`fps` None).
+
+    `path`: Path of the video. `max_side`, `max_s`, `max_pixels`: as in `extract`. Yields pairs
+    (seconds since the first frame, RGB uint8 [height, width, 3], upright). Raises BadMediaError:
+    "unreadable", "no_video", "too_long" or "out_of_range".
+    """
     with open_container(path, max_pixels) as container:
         stream = video_stream(container, path, max_pixels)
         require_length(duration(container, stream), max_s, path)
@@ -311,9 +316,13 @@ def _frames(path, fps, max_side, max_s=MAX_CLIP_S, max_pixels=MAX_PIXELS):
             slot = n if fps is None else int((time - start) * fps + 1e-6)
             if slot > last:
                 last = slot
-                yield _upright(frame, max_side)
+                yield float(time - start), _upright(frame, max_side)
         if last < 0:
             raise BadMediaError("unreadable", f"No frame of {path.name} can be decoded.")
+
+
+def _frames(path, fps, max_side, **limits):
+    return (picture for _, picture in timed_frames(path, fps, max_side, **limits))
 
 
 def _decoded(container, stream):
@@ -336,9 +345,9 @@ def _upright(frame, max_side):
 
 def _mediapipe(path, confidence, threshold, model, max_faces, **frames):
     faces, n_frames = [], 0
-    with _landmarker(model, max_faces, confidence) as (landmarker, as_image):
+    with landmarker(model, max_faces, confidence) as (finder, as_image):
         for frame in _frames(path, **frames):
-            found = landmarker.detect(as_image(frame))
+            found = finder.detect(as_image(frame))
             for marks, shapes in zip(found.face_landmarks, found.face_blendshapes, strict=True):
                 units = _proxies({shape.category_name: shape.score for shape in shapes})
                 faces.append({"frame": n_frames, "area": _area(marks), **units})
@@ -357,10 +366,13 @@ def _area(marks):
 
 
 @contextlib.contextmanager
-def _landmarker(model, max_faces, confidence):
-    """MediaPipe's landmarker for single images, and its image constructor.
+def landmarker(model, max_faces, confidence):
+    """MediaPipe's landmarker for single images, and its image constructor: a context.
 
     Opened per clip (about 40 ms): left to the end of the process, MediaPipe fails to close.
+    `model`: path of `find_model`, as text. `max_faces`: most faces of an image. `confidence`: least
+    of a face. Raises ImportError: mediapipe cannot be loaded, says what it needs;
+    FileNotFoundError: no such model.
     """
     try:
         import mediapipe
@@ -374,8 +386,8 @@ def _landmarker(model, max_faces, confidence):
         )
         as_image = functools.partial(mediapipe.Image, mediapipe.ImageFormat.SRGB)
         with _quiet_stderr():
-            landmarker = vision.FaceLandmarker.create_from_options(options)
-            landmarker.detect(as_image(np.zeros((64, 64, 3), np.uint8)))
+            opened = vision.FaceLandmarker.create_from_options(options)
+            opened.detect(as_image(np.zeros((64, 64, 3), np.uint8)))
     except FileNotFoundError:
         raise
     except (ImportError, OSError) as error:
@@ -383,8 +395,8 @@ def _landmarker(model, max_faces, confidence):
             f"mediapipe cannot be loaded: {error}. It needs libraries of the system; on Debian and "
             "Ubuntu: apt install libegl1 libgles2 libgl1 libglib2.0-0"
         ) from error
-    with landmarker:
-        yield landmarker, as_image
+    with opened:
+        yield opened, as_image
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ __all__ = [
     "entropy", "entropy_point", "features", "flag_point", "fusion", "fusion_point",
     "human_study", "incongruence", "listed", "mismatch", "pointed", "recordings_point",
     "recovery", "recovery_point", "replication", "sarcasm", "seeds_point", "simulation",
-    "specification", "split", "split_point", "unimodal", "votes", "words",
+    "speaker", "specification", "split", "split_point", "unimodal", "votes", "words",
 ]  # fmt: skip
 
 DIVIDED = "red+green - blue+yellow"
@@ -706,6 +706,30 @@ def acted(result, by_threshold) -> style.Sentence:
         "a setting that papers seldom report."
         if least < most
         else f"speaking rate rises in {least} of {n} pairs at every threshold of silence.",
+    )
+
+
+def speaker(apart, taken) -> style.Sentence:
+    """Chapter 12, who speaks: does the heuristic tell a mouth's own sound? No rows: no clips.
+
+    `apart`: of `speakers.separations`; `taken`: of `speakers.accepted`.
+    """
+    if not len(apart):
+        return _says(
+            "no clips could be measured here.", "so the heuristic for who speaks was not tested."
+        )
+    rows, own = apart.set_index("control"), taken.set_index("source").loc["own"]
+    other, shifted = rows.loc["another clip's"], rows.loc["shifted"]
+    worse, same, better = "worse than", "no better, as far as can be told, than", "better than"
+    told, turned = (
+        by_side(_over(row, "estimate", 0.5), worse, same, better) for row in (other, shifted)
+    )
+    alone = ", so a shift alone is not diagnostic" if turned == better != told else ""
+    return _says(
+        f"the heuristic tells a mouth's own sound from another clip's {told} chance: "
+        f"AUROC {estimate_text(other)}, {other['n_recordings']} people.",
+        f"from its own sound shifted it tells it {turned} chance, {estimate_text(shifted)}{alone}; "
+        f"it names the only speaker in {own['taken']} of {own['n']} clips, which are few.",
     )
 
 

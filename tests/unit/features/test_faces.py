@@ -22,7 +22,7 @@ UNITS = list(faces.ACTION_UNITS)
 
 def _mediapipe_problem():
     try:
-        with faces._landmarker(str(faces.find_model()), 1, 0.5):
+        with faces.landmarker(str(faces.find_model()), 1, 0.5):
             return ""
     except (ImportError, FileNotFoundError) as error:
         return str(error)

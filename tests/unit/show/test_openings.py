@@ -384,6 +384,27 @@ def test_11_voice_features_and_the_threshold_of_silence():
     assert "could be checked" in two_sentences(openings.acted(pd.DataFrame(), pd.DataFrame()))
 
 
+def test_12_a_mouth_and_sounds_that_are_not_its_own(side):
+    name, (low, high) = side
+    taken = pd.DataFrame({"source": ["own", "shifted"], "taken": [3, 1], "n": [11, 70]})
+
+    def apart(shifted, other):
+        rows = [interval(0.5 + a, 0.5 + b)._asdict() for a, b in (shifted, other)]
+        return pd.DataFrame(rows).assign(control=["shifted", "another clip's"])
+
+    text = two_sentences(openings.speaker(apart(SIDES["above"], (low, high)), taken))
+    said = {
+        "below": "worse than",
+        "holds": "no better, as far as can be told,",
+        "above": "better than",
+    }
+    assert f"another clip's {said[name]}" in text and "9 people" in text
+    assert "heuristic" in text and "in 3 of 11 clips" in text
+    assert ("not diagnostic" in text) == (name != "above")
+    assert "not diagnostic" not in openings.speaker(apart((low, high), SIDES["above"]), taken)
+    assert "was not tested" in two_sentences(openings.speaker(pd.DataFrame(), pd.DataFrame()))
+
+
 def majorities(value=0.5, reason=""):
     compared = ["voice against face", "voice against face, half the votes of each",
                 "two halves of voice", "two halves of face",
