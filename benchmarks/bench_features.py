@@ -194,7 +194,7 @@ def main() -> None:
             table = bench_sound(paths, folder)
             print(table.round(3).to_string(), *goals(table), sep="\n")
             per_clip = table.loc["ours", "ms_per_clip"] / 1e3
-            figures.record(f"acoustic features of a clip, {kind}", per_clip, "s")
+            figures.record(f"acoustic features of a clip, {kind}", per_clip, "cpu s")
     print(f"memory at most, so far: {peak_mib():.0f} MiB")
     videos = {"synthetic corpus": FIXTURE, "real": arguments.video or real_media() / "grid"}
     try:
@@ -209,7 +209,7 @@ def main() -> None:
             table = bench_faces(paths)
             print(table.round(3).to_string(index=False))
             per_frame = 1 / table["frames_per_s"].iloc[-1]
-            figures.record(f"face features of a frame, {kind}", per_frame, "s")
+            figures.record(f"face features of a frame, {kind}", per_frame, "cpu s")
     print(f"memory at most: {peak_mib():.0f} MiB")
 
 

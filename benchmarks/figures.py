@@ -16,7 +16,8 @@ from pathlib import Path
 __all__ = ["WORSE", "calibrate", "comparable", "latest", "record", "regressions"]
 
 WORSE = 1.25  # times as bad as the last result on the same kind of machine: shown
-UNITS = ("s", "ratio", "MiB")
+UNITS = ("s", "cpu s", "ratio", "MiB")  # waiting, processor time, …
+RATES = {"s": "matmul_gflops", "cpu s": "matmul_gflops_cpu"}
 SIDE, FILE_MIB = 1024, 64
 
 
@@ -28,7 +29,7 @@ def record(name, value, unit, better="less"):
     name : str
         The same from run to run.
     value : float
-    unit : {"s", "ratio", "MiB"}
+    unit : {"s", "cpu s", "ratio", "MiB"}
     better : {"less", "more"}
 
     Raises
@@ -51,8 +52,9 @@ def calibrate(repeats=5) -> dict[str, float]:
     Returns
     -------
     dict
-        matmul_gflops (float32, two matrices of 1,024 rows and columns), read_mib_s (a file of
-        64 MiB that was just written, read in one piece).
+        matmul_gflops (float32, two matrices of 1,024 rows and columns), matmul_gflops_cpu (the same
+        per second of the processor, which other work on the machine slows less), read_mib_s (a file
+        of 64 MiB that was just written, read in one piece).
     """
     import torch
 
@@ -60,24 +62,27 @@ def calibrate(repeats=5) -> dict[str, float]:
     torch.set_num_threads(1)
     a = torch.ones(SIDE, SIDE)
     multiply = min(_seconds(lambda: a @ a) for _ in range(repeats))
+    busy = min(_seconds(lambda: a @ a, time.process_time) for _ in range(repeats))
     torch.set_num_threads(threads)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "fixed"
         file.write_bytes(bytes(FILE_MIB * 2**20))
         read = min(_seconds(file.read_bytes) for _ in range(repeats))
-    return {"matmul_gflops": 2 * SIDE**3 / multiply / 1e9, "read_mib_s": FILE_MIB / read}
+    rates = {"matmul_gflops": multiply, "matmul_gflops_cpu": busy}
+    rates = {name: 2 * SIDE**3 / taken / 1e9 for name, taken in rates.items()}
+    return rates | {"read_mib_s": FILE_MIB / read}
 
 
-def _seconds(function):
-    started = time.perf_counter()
+def _seconds(function, clock=time.perf_counter):
+    started = clock()
     function()
-    return time.perf_counter() - started
+    return clock() - started
 
 
 def comparable(figure, calibration) -> float:
     """A time as operations of this machine's matrix multiply, in 10^9; anything else as it is."""
-    scale = calibration["matmul_gflops"] if figure["unit"] == "s" else 1.0
-    return figure["value"] * scale
+    rate = RATES.get(figure["unit"])
+    return figure["value"] * (calibration[rate] if rate else 1.0)
 
 
 def latest(folder, hardware, parts, besides=None) -> tuple[str, dict]:
