@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import figures
 import numpy as np
 import pandas as pd
 import parselmouth
@@ -192,6 +193,8 @@ def main() -> None:
             print(f"\nAcoustic features, {len(paths)} {kind}, one process")
             table = bench_sound(paths, folder)
             print(table.round(3).to_string(), *goals(table), sep="\n")
+            per_clip = table.loc["ours", "ms_per_clip"] / 1e3
+            figures.record(f"acoustic features of a clip, {kind}", per_clip, "cpu s")
     print(f"memory at most, so far: {peak_mib():.0f} MiB")
     videos = {"synthetic corpus": FIXTURE, "real": arguments.video or real_media() / "grid"}
     try:
@@ -203,7 +206,10 @@ def main() -> None:
         if path.is_dir():
             paths = sorted(path.iterdir())[:16]
             print(f"\nFace features, MediaPipe, one process, {kind} (goal: 60 frames per second)")
-            print(bench_faces(paths).round(3).to_string(index=False))
+            table = bench_faces(paths)
+            print(table.round(3).to_string(index=False))
+            per_frame = 1 / table["frames_per_s"].iloc[-1]
+            figures.record(f"face features of a frame, {kind}", per_frame, "cpu s")
     print(f"memory at most: {peak_mib():.0f} MiB")
 
 

@@ -10,6 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
+import figures
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -27,20 +29,18 @@ def main():
         subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
         book = ("make", "book", "PROFILES=fixture")
         ready = seconds(clone, "make", "env")
-        print(f"make env, in a clean clone: {ready:.1f} s", flush=True)
+        figures.record("make env, in a clean clone", ready, "s")
         first = seconds(clone, *book)
-        print(f"make book, environment ready, nothing run yet: {first:.1f} s (goal: 240 s)")
-        print(f"together, from a clean clone to the first page: {ready + first:.1f} s", flush=True)
-        print(f"make book, nothing to do: {seconds(clone, *book):.1f} s (goal: 2 s)", flush=True)
+        figures.record("make book, nothing run yet", first, "s")
+        figures.record("clean clone to the first page", ready + first, "s")
+        figures.record("make book, nothing to do", seconds(clone, *book), "s")
         with open(clone / "book" / "glossary.md", "a", encoding="utf-8") as page:
             page.write("\nOne more sentence.\n")
-        print(
-            f"make book, after an edit of a prose page: {seconds(clone, *book):.1f} s (goal: 10 s)"
-        )
+        figures.record("make book, after an edit of a prose page", seconds(clone, *book), "s")
         notebook = clone / "notebooks" / "06_entropy.ipynb"
         notebook.write_text(notebook.read_text().replace("## Definition", "## The definition"))
         taken = seconds(clone, *book)
-        print(f"make book, after an edit of a chapter's prose: {taken:.1f} s (goal: 10 s)")
+        figures.record("make book, after an edit of a chapter's prose", taken, "s")
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ PUBLIC = {
     "data.splits": "audit recording_baseline crossfit_folds",
     "models.encoders": "load",
     "models.finetune": "finetune",
-    "models.fusion": "GatedAttentionFusion fit predict",
+    "models.fusion_training": "GatedAttentionFusion fit predict",
     "measures.disagreement": "pairwise_disagreement quadrants modality_over_seed",
     "measures.uncertainty": "predictive_entropy calibration",
     "measures.inference": "interval compare_groups permutation_test",

@@ -5,14 +5,22 @@ import pandas as pd
 import pytest
 
 from empdis_utils.controls import shuffled_join
-from empdis_utils.models import fusion
+from empdis_utils.models import fusion, fusion_training
 
 HOW = dict(n_folds=3, seed=42, seeds=(42, 43), n_jobs=1, progress=False)
 SHORT = fusion.RECIPES["release"] | {"epochs": 20, "batch_size": 16, "hidden": 16}
 
 
 @pytest.fixture(scope="module")
-def corpus():
+def cache(tmp_path_factory):
+    """A cache of this file's own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EMPDIS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def corpus(cache):
     """120 clips of 15 recordings. The label is in the sound alone; text and picture are noise."""
     rng = np.random.default_rng(0)
     y = rng.integers(0, 2, 120)
@@ -62,11 +70,22 @@ def test_the_true_join_is_the_one_that_was_trained(corpus):
     """Oracle: the predictions of `fusion.study`, byte for byte."""
     embeddings, manifest, trained = corpus
     for given in (embeddings, lambda seed, fold: embeddings):
-        joined = shuffled_join.study(given, manifest, trained, recipe=SHORT, n_jobs=1)
+        joined = shuffled_join.study(given, manifest, trained, recipe=SHORT, n_jobs=1, resume=False)
         keys = ["clip_id", "seed", "fold"]
         own = trained.query("split == 'test' and inputs == 'text+audio+video'").set_index(keys)["p"]
         true = joined.query("join == 'true'").set_index(keys)["p"]
         assert len(own) == 240 and (true.loc[own.index] == own).all()
+
+
+def test_networks_of_the_true_join_are_not_trained_again(corpus, monkeypatch):
+    """Oracle: the number of trainings, one for each seed and fold with a shuffled join."""
+    embeddings, manifest, trained = corpus
+    runs, train = [], fusion_training._train
+    monkeypatch.setattr(fusion_training, "_train", lambda *all_: runs.append(1) or train(*all_))
+    shuffled_join.study(embeddings, manifest, trained, recipe=SHORT, n_jobs=1)
+    assert len(runs) == 2 * 3
+    shuffled_join.study(embeddings, manifest, trained, recipe=SHORT, n_jobs=1)
+    assert len(runs) == 2 * 3
 
 
 def test_a_label_in_the_sound_is_lost_by_every_shuffled_join(corpus):
