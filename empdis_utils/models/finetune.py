@@ -125,10 +125,10 @@ def finetune(
         "no" (float32), "bf16" or "fp16".
     accumulate : int
         Pieces that each batch is computed in, clips of like length together. The gradient is that
-        of the whole batch; it takes less memory and pads less.
+        of the whole batch; it takes less memory, and sound is padded less.
     length_groups : int
         0: batches are drawn at random, as in the paper. k > 0: clips are shuffled, then sorted by
-        length within every k batches. That pads less, but changes which clips share a batch.
+        length within every k batches. That wastes less, but changes which clips share a batch.
     resume : bool
         With a cache on disk: go on from the last checkpoint, and read a finished fit. Checkpoints
         and results are known by clips, labels, settings and the code that makes them.
