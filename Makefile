@@ -20,7 +20,7 @@ $(foreach word,$(SAID),$(eval override $(word) := $$(value $(word))))
 export BUILD JOBS EMPDIS_DASK $(SAID)
 FLOW = @$(PY) -m empdis_utils.press.flow
 
-.PHONY: help env book instructor status compare release pdf test study annotate audit responses data clips course lint bench clean clean-cache lock
+.PHONY: help env book instructor status compare release pdf test study annotate audit responses data clips course lint bench bench-gpu clean clean-cache lock
 
 help:  ## Explain every target
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -103,6 +103,7 @@ lint: $(ENV)
 
 bench: $(ENV)  ## Measure speed and memory; results go to benchmarks/results
 	@$(PY) -m benchmarks
+bench-gpu: $(ENV); @$(PY) -m benchmarks bench_gpu  ## The six encoders at base size on the GPU of this machine
 
 lock: $(ENV)
 	@$(PY) $(PIP) uv && $(PY) -m uv pip compile pyproject.toml --extra dev --python-version 3.11 \

@@ -125,10 +125,10 @@ def finetune(
         "no" (float32), "bf16" or "fp16".
     accumulate : int
         Pieces that each batch is computed in, clips of like length together. The gradient is that
-        of the whole batch; it takes less memory and pads less.
+        of the whole batch; it takes less memory, and sound is padded less.
     length_groups : int
         0: batches are drawn at random, as in the paper. k > 0: clips are shuffled, then sorted by
-        length within every k batches. That pads less, but changes which clips share a batch.
+        length within every k batches. That wastes less, but changes which clips share a batch.
     resume : bool
         With a cache on disk: go on from the last checkpoint, and read a finished fit. Checkpoints
         and results are known by clips, labels, settings and the code that makes them.
@@ -460,7 +460,24 @@ def crossfit(
     the split "test", and the embeddings of (seed, fold) are from the model that did not see the
     fold.
     """
-    y, folds, groups = np.asarray(y), np.asarray(folds), np.asarray(groups)
+    plans = _fold_plans(folds, groups, val_share)
+    return _run(cache, np.asarray(y), clip_id, plans, seeds, n_jobs, progress, how)
+
+
+def release(cache, y, clip_id, split, *, seeds=SEEDS, n_jobs=-1, progress=True, **how):
+    """Train on one fixed split, as the release does.
+
+    `split`: "train", "val" or "test" per clip. Validation chooses the epoch. `cache`, `y`,
+    `clip_id`, `seeds`, `n_jobs`, `progress`, `**how`: as in `crossfit`. Returns Fits: predictions
+    of validation and test clips; the one fold is 0.
+    """
+    plans = _split_plans(split)
+    return _run(cache, np.asarray(y), clip_id, plans, seeds, n_jobs, progress, how)
+
+
+def _fold_plans(folds, groups, val_share=0.2):
+    """Of each fold: (fold, rows to train on, rows that choose the epoch or None, rows to test)."""
+    folds, groups = np.asarray(folds), np.asarray(groups)
     spread = pd.Series(folds).groupby(groups).nunique()
     if (spread > 1).any():
         raise ValueError(f"Recording {spread.idxmax()!r} lies in several folds; fold by recording.")
@@ -471,20 +488,14 @@ def crossfit(
         if val_share:
             train, val = splits.hold_out_recordings(rest, groups, val_share, seed=int(fold))
         plans.append((int(fold), train, val, {"test": test}))
-    return _run(cache, y, clip_id, plans, seeds, n_jobs, progress, how)
+    return plans
 
 
-def release(cache, y, clip_id, split, *, seeds=SEEDS, n_jobs=-1, progress=True, **how):
-    """Train on one fixed split, as the release does.
-
-    `split`: "train", "val" or "test" per clip. Validation chooses the epoch. `cache`, `y`,
-    `clip_id`, `seeds`, `n_jobs`, `progress`, `**how`: as in `crossfit`. Returns Fits: predictions
-    of validation and test clips; the one fold is 0.
-    """
+def _split_plans(split):
+    """As `_fold_plans`; the one fold is 0."""
     split = np.asarray(split, dtype=str)
     rows = {part: np.flatnonzero(split == part) for part in ("train", "val", "test")}
-    plans = [(0, rows["train"], rows["val"], {"val": rows["val"], "test": rows["test"]})]
-    return _run(cache, np.asarray(y), clip_id, plans, seeds, n_jobs, progress, how)
+    return [(0, rows["train"], rows["val"], {"val": rows["val"], "test": rows["test"]})]
 
 
 def held_out(cache, y, held, *, seed=42, n_jobs=-1, progress=True, **how):
@@ -502,9 +513,14 @@ def held_out(cache, y, held, *, seed=42, n_jobs=-1, progress=True, **how):
 
 
 def _run(cache, y, clip_id, plans, seeds, n_jobs, progress, how):
-    clip_id = np.asarray(clip_id, dtype=str)
-    tasks = [(seed, plan) for seed in seeds for plan in plans]
-    encoder = cache.tail.encoder
+    """Fits of one protocol."""
+    (fits,) = _run_all(cache, y, clip_id, [plans], seeds, n_jobs, progress, how)
+    return fits
+
+
+def _run_all(cache, y, clip_id, plans, seeds, n_jobs, progress, how):
+    """Fits of several protocols, a list of plans each, shared out together: list of Fits."""
+    tasks = [(k, seed, plan) for k, some in enumerate(plans) for seed in seeds for plan in some]
     launched = processes()
     if launched.num_processes > 1:
         if cache.identity is None:
@@ -513,22 +529,32 @@ def _run(cache, y, clip_id, plans, seeds, n_jobs, progress, how):
                 "a directory."
             )
         share = tasks[launched.process_index :: launched.num_processes]
-        for seed, (_, train, val, _) in _bar(cache, share, len(share), progress):
+        for _, seed, (_, train, val, _) in _bar(cache, share, len(share), progress):
             finetune(cache, y, train, val, seed=seed, **how)
         launched.wait_for_everyone()  # all fits are on disk now, and read below
         n_jobs = 1
-    fits = (
-        delayed(finetune)(y, train, val, seed=seed, **how) for seed, (_, train, val, _) in tasks
+    calls = (
+        delayed(finetune)(y, train, val, seed=seed, **how) for _, seed, (_, train, val, _) in tasks
     )
-    results = _side_by_side(cache, fits, len(tasks), n_jobs, progress)
+    results = _side_by_side(cache, calls, len(tasks), n_jobs, progress)
+    done = [(*task, fitted) for task, fitted in zip(tasks, results, strict=True)]
+    return [
+        _fits(cache, y, np.asarray(clip_id, dtype=str), [one for k, *one in done if k == own])
+        for own in range(len(plans))
+    ]
+
+
+def _fits(cache, y, clip_id, done):
+    """Tables of fits, each given as seed, plan, FineTuned."""
     frames, histories, costs, embeddings = [], [], [], {}
-    for (seed, (fold, _, _, parts)), fitted in zip(tasks, results, strict=True):
+    for seed, (fold, _, _, parts), fitted in done:
         embeddings[seed, fold] = fitted.embeddings
         histories.append(fitted.history.assign(seed=seed, fold=fold))
         costs.append({"seed": seed, "fold": fold, "epoch": fitted.epoch, **fitted.cost})
         for split, rows in parts.items():
             rows = _rows(rows, cache)
-            frame = pd.DataFrame({"clip_id": clip_id[rows], "inputs": encoder.modality})
+            inputs = cache.tail.encoder.modality
+            frame = pd.DataFrame({"clip_id": clip_id[rows], "inputs": inputs})
             frame = frame.assign(source="finetuned", seed=seed, fold=fold, split=split, y=y[rows])
             if fitted.p.ndim == 1:
                 frame["p"] = fitted.p[rows]
@@ -677,7 +703,7 @@ def study(
     if unknown:
         raise ValueError(f"There is no protocol {unknown.pop()!r}; choose release or crossfit.")
     y, clip_id = manifest["y"].to_numpy(), manifest["clip_id"].to_numpy()
-    common = dict(seeds=seeds, n_jobs=n_jobs, progress=progress, **how)
+    plans = [_protocol_plans(protocol, manifest, n_folds, fold_seed) for protocol in protocols]
     for modality in dict.fromkeys(encoders.ENCODERS[name].modality for name in checkpoints):
         items = inputs_of(data, manifest, modality)
         if items is None:
@@ -703,17 +729,15 @@ def study(
             )
         del loaded
         for name, cache in caches.items():
-            fits = {}
-            for protocol in protocols:
-                if protocol == "crossfit":
-                    folds = splits.crossfit_folds(manifest, n_folds=n_folds, seed=fold_seed)
-                    groups = manifest["dialog_id"]
-                    fits[protocol] = crossfit(
-                        cache, y, clip_id, folds.to_numpy(), groups=groups, **common
-                    )
-                else:
-                    fits[protocol] = release(cache, y, clip_id, manifest["split"], **common)
-            yield name, cache, fits
+            fits = _run_all(cache, y, clip_id, plans, seeds, n_jobs, progress, how)
+            yield name, cache, dict(zip(protocols, fits, strict=True))
+
+
+def _protocol_plans(protocol, manifest, n_folds, fold_seed):
+    if protocol == "release":
+        return _split_plans(manifest["split"])
+    folds = splits.crossfit_folds(manifest, n_folds=n_folds, seed=fold_seed)
+    return _fold_plans(folds.to_numpy(), manifest["dialog_id"])
 
 
 TRAINING = ("epochs", "batch_size", "learning_rate", "release_quirks", "patience", "precision")

@@ -3,6 +3,11 @@
 The modules before the first trained layer are replaced by pass-throughs: attention masks, relative
 positions, norms, pooling and head are the model's own code. A `Tail` has the usual
 `forward(**batch, labels=...)`, so any training loop for such models can drive it.
+
+Nothing is computed that nobody reads. Where head and embedding read the first token alone, what
+follows the attention of the last layer sees that token alone. Texts of one batch are packed into
+rows as long as the longest of them, each seeing itself only, instead of being padded. Both leave
+logits and gradients as they are; dropout draws other numbers, of the same distribution.
 """
 
 import copy
@@ -16,6 +21,14 @@ from empdis_utils.models import encoders
 __all__ = ["Tail"]
 
 _MAIN_INPUT = {"text": "inputs_embeds", "audio": "input_values", "video": "pixel_values"}
+# The module of a layer that first needs only what is read, where the head reads the first token.
+_AFTER_ATTENTION = {
+    **dict.fromkeys(("bert", "roberta", "xlm-roberta", "camembert", "electra"), "attention.output"),
+    **dict.fromkeys(("deberta", "deberta-v2"), "attention.output"),
+    "mpnet": "attention.LayerNorm",
+    "distilbert": "sa_layer_norm",
+    "timesformer": "layernorm_after",
+}
 
 
 class Tail(torch.nn.Module):
@@ -48,16 +61,29 @@ class Tail(torch.nn.Module):
         self.whole = whole
         layers = attrgetter(path)(self.model)
         _freeze(self.model, [f"{path}.{i}." for i in range(len(layers))[-n_layers:]], head)
-        self._last_hidden = None
+        self._last_hidden = self._starts = None
         layers[-1].register_forward_hook(self._keep_output)
+        after = _AFTER_ATTENTION.get(model.config.model_type)
+        self.reads_first = bool(after) and not whole and self.encoder.readout == "first"
+        if self.reads_first:
+            layers[-1].get_submodule(after).register_forward_pre_hook(self._keep_first)
+
+    def _keep_first(self, _module, args):
+        if self._starts is None:
+            return tuple(hidden[:, :1] for hidden in args)
+        return tuple(hidden.flatten(0, 1)[self._starts, None] for hidden in args)
 
     def _keep_output(self, _module, _args, output):
         self._last_hidden = output[0] if isinstance(output, tuple) else output
 
-    def forward(self, **batch):
-        """The model's output; in eval mode with `embedding` [b, d], read from the last layer."""
+    def forward(self, starts=None, **batch):
+        """The model's output; in eval mode with `embedding` [b, d], read from the last layer.
+
+        `starts`: int64 [b], where each clip starts in the rows that texts are packed into.
+        """
+        self._starts = starts
         output = self.model(**batch)
-        hidden, self._last_hidden = self._last_hidden, None
+        hidden, self._last_hidden, self._starts = self._last_hidden, None, None
         if self.training:  # the audio encoders may have dropped the layer
             return output
         if self.encoder.readout == "first":
@@ -87,13 +113,15 @@ class Tail(torch.nn.Module):
             self.model._init_weights(module)
 
     def collate(self, clips):
-        """Pad clips, as they lie in a `TrunkCache`, to one batch.
+        """One batch of clips as they lie in a `TrunkCache`: padded, or texts packed into rows.
 
         `clips`: per clip what enters the tail: `hidden` [tokens, d], or the model's own inputs.
         """
         if self.whole:
             return _pad(clips)
         hidden = [clip["hidden"].to(torch.float32) for clip in clips]
+        if self.reads_first and self.encoder.modality == "text":
+            return _packed(hidden, self.model.config.model_type)
         batch = {_MAIN_INPUT[self.encoder.modality]: pad_sequence(hidden, batch_first=True)}
         if self.encoder.modality != "video":  # video clips all have the same number of tokens
             lengths = torch.tensor([len(h) for h in hidden])
@@ -164,6 +192,46 @@ def _without_trunk(model, path, n_layers):
         for module in (tail, tail.base_model):
             module._get_feature_vector_attention_mask = _as_bool
     return tail
+
+
+def _packed(hidden, kind):
+    """Clips side by side in rows as long as the longest of them; the mask keeps them apart.
+
+    `hidden`: per clip [tokens, d]. `kind`: the model's type. What fills the end of a row sees
+    itself, so that no softmax is empty.
+    """
+    lengths = [len(h) for h in hidden]
+    starts, n_rows = _places(lengths)
+    width = max(lengths)
+    at = torch.cat([torch.arange(s, s + n) for s, n in zip(starts, lengths, strict=True)])
+    clip = torch.full((n_rows * width,), -1)
+    clip[at] = torch.repeat_interleave(torch.arange(len(hidden)), torch.tensor(lengths))
+    clip = clip.view(n_rows, 1, width)
+    mask = clip[..., None] == clip[..., None, :]
+    if not kind.startswith("deberta"):  # the others add their mask to the scores
+        mask = torch.zeros(mask.shape).masked_fill_(~mask, torch.finfo(torch.float32).min)
+    rows = torch.zeros(n_rows * width, hidden[0].shape[1])
+    rows[at] = torch.cat(hidden)
+    return {
+        "inputs_embeds": rows.view(n_rows, width, -1),
+        "attention_mask": mask,
+        "starts": torch.tensor(starts),
+    }
+
+
+def _places(lengths):
+    """Where each clip starts, rows counted one after another, and how many rows there are.
+
+    First fit decreasing: the longest first, each into the first row that has room for it.
+    """
+    width, room, starts = max(lengths), [], [0] * len(lengths)
+    for i in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        row = next((r for r, free in enumerate(room) if free >= lengths[i]), len(room))
+        if row == len(room):
+            room.append(width)
+        starts[i] = (row + 1) * width - room[row]
+        room[row] -= lengths[i]
+    return starts, len(room)
 
 
 def _as_bool(_length, mask, **_kwargs):

@@ -506,6 +506,11 @@ def test_a_study_equals_its_parts(fixture_corpus, tmp_path):
     )
     pd.testing.assert_frame_equal(fits["crossfit"].predictions, alone.predictions)
     assert fits["crossfit"].cost["fold"].tolist() == [0, 1]
+    split = finetune.release(
+        cache, manifest["y"], manifest["clip_id"], manifest["split"], n_jobs=1, **how
+    )  # fits of both protocols are shared out together; each finds its own
+    pd.testing.assert_frame_equal(fits["release"].predictions, split.predictions)
+    assert list(fits["release"].embeddings) == [(1, 0)]
     with pytest.raises(ValueError, match="no protocol 'relase'; choose release or crossfit"):
         next(finetune.study(fixture_corpus, manifest, asked, ["relase"]))
 

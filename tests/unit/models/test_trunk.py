@@ -5,9 +5,11 @@ import copy
 import pytest
 import torch
 import transformers
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from tiny_encoders import CHECKPOINTS, SIX, cached, clips, shaken
 
-from empdis_utils.models import encoders
+from empdis_utils.models import encoders, trunk
 from empdis_utils.models.trunk import Tail
 
 
@@ -42,8 +44,11 @@ def test_cached_logits_equal_the_full_models(name, n_layers):
     assert_equal_to_full_model(name, *shaken(name), n_layers)
 
 
-@pytest.mark.parametrize("kind", ["bert", "mpnet", "distilbert", "electra"])
-def test_other_bert_likes(tmp_path, kind):
+OTHERS = ("bert", "mpnet", "distilbert", "electra")
+
+
+def other_bert_like(kind, folder):
+    """A tiny text model of another architecture, and its tokenizer."""
     _, tokenizer = encoders.load("roberta", CHECKPOINTS / "roberta")
     names = {"dim": 32, "n_layers": 4, "n_heads": 2, "hidden_dim": 64}
     if kind != "distilbert":
@@ -52,9 +57,14 @@ def test_other_bert_likes(tmp_path, kind):
     config = transformers.AutoConfig.for_model(
         kind, vocab_size=len(tokenizer), pad_token_id=tokenizer.pad_token_id, **names
     )
-    transformers.AutoModel.from_config(config).save_pretrained(tmp_path)
-    tokenizer.save_pretrained(tmp_path)
-    assert_equal_to_full_model("auto", *shaken("auto", tmp_path))
+    transformers.AutoModel.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return shaken("auto", folder)
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_bert_likes(tmp_path, kind):
+    assert_equal_to_full_model("auto", *other_bert_like(kind, tmp_path))
 
 
 @pytest.mark.parametrize("kind", ["hubert", "wav2vec2"])
@@ -74,9 +84,10 @@ def test_layer_norm_after_the_layers(tmp_path, kind):
     )
 
 
-@pytest.mark.parametrize("name", SIX)
-def test_gradients_equal_the_full_models(name):
-    model, processor = shaken(name)
+@pytest.mark.parametrize("name", [*SIX, *OTHERS])
+def test_gradients_equal_the_full_models(tmp_path, name):
+    model, processor = other_bert_like(name, tmp_path) if name in OTHERS else shaken(name)
+    name = "auto" if name in OTHERS else name
     items = clips(encoders.ENCODERS[name].modality)
     labels = torch.tensor([0, 1, 1, 0, 1, 0])
     tail = cached(name, items, (model, processor)).tail.eval()
@@ -95,6 +106,68 @@ def test_gradients_equal_the_full_models(name):
         torch.testing.assert_close(gradient, full[original].grad, atol=1e-5, rtol=1e-3)
     trained = [k for k, p in tail.model.named_parameters() if p.requires_grad]
     assert {key for key in trained if key.startswith("classifier.")}
+
+
+@pytest.mark.parametrize("name", [*SIX, *OTHERS])
+def test_the_last_layer_sees_only_what_is_read(tmp_path, name):
+    """Oracle: the shapes that enter the last feed-forward; all tokens where the mean is read."""
+    model, processor = other_bert_like(name, tmp_path) if name in OTHERS else shaken(name)
+    name = "auto" if name in OTHERS else name
+    items = clips(encoders.ENCODERS[name].modality)
+    tail = cached(name, items, (model, processor)).tail.eval()
+    batch = tail.collate(list(cached(name, items, (model, processor)).clips))
+    layers, seen = encoders.layers(tail.encoder, tail.model), []
+    part = {"distilbert": "ffn", "wav2vec2": "feed_forward", "hubert": "feed_forward"}
+    for layer in layers:
+        inner = layer.get_submodule(part.get(model.config.model_type, "intermediate"))
+        inner.register_forward_pre_hook(lambda _, args: seen.append(args[0].shape))
+    with torch.no_grad():
+        tail(**batch)
+    everything, last = (shape[:2].numel() for shape in seen)
+    cut = name in ("roberta", "deberta", "timesformer", "auto")
+    assert last == (len(items) if cut else everything) and everything > len(items)
+
+
+@pytest.mark.parametrize("name", ["roberta", "deberta"])
+def test_neighbours_in_a_row_change_nothing(name):
+    """Oracle: each text alone. Lengths from one token to several times the median."""
+    tail = cached(name, clips("text"), shaken(name)).tail.eval()
+    rng = torch.Generator().manual_seed(0)
+    lengths = [1, 2, 30, 1, 7, 90, 12, 30, 3, 5]
+    hidden = [{"hidden": torch.randn(n, 64, generator=rng)} for n in lengths]
+    batch = tail.collate(hidden)
+    assert batch["inputs_embeds"].shape == (3, 90, 64)  # 181 tokens; padded it were 900
+    with torch.no_grad():
+        together = tail(**batch)
+        alone = [tail(**tail.collate([one])) for one in hidden]
+    for field in ("logits", "embedding"):
+        expected = torch.cat([one[field] for one in alone])
+        torch.testing.assert_close(together[field], expected, atol=1e-5, rtol=0)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.integers(1, 200), min_size=1, max_size=40))
+@example([5])
+def test_texts_in_rows_never_overlap_nor_cross_a_row(lengths):
+    starts, n_rows = trunk._places(lengths)
+    width = max(lengths)
+    taken = [i for s, n in zip(starts, lengths, strict=True) for i in range(s, s + n)]
+    assert len(set(taken)) == len(taken) and max(taken) < n_rows * width
+    assert all(s // width == (s + n - 1) // width for s, n in zip(starts, lengths, strict=True))
+    assert n_rows <= len(lengths)  # never more than padding takes
+    assert n_rows == 1 or n_rows * width < 2 * sum(lengths) + width  # no two rows half empty
+
+
+@pytest.mark.parametrize("name", ["roberta", "deberta"])
+def test_texts_in_rows_under_mixed_precision(name):
+    cache = cached(name, clips("text"), shaken(name))
+    tail = cache.tail.eval()
+    batch = tail.collate(list(cache.clips))
+    with torch.no_grad():
+        exact = tail(**batch).logits
+        with torch.autocast("cpu", torch.bfloat16):
+            rounded = tail(**batch).logits
+    torch.testing.assert_close(rounded.float(), exact, atol=0.1, rtol=0.05)
 
 
 @pytest.mark.parametrize("name", SIX)
