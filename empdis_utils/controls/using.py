@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import yaml
 
 from empdis_utils.measures import inference
+from empdis_utils.measures.disagreement import Models, models_of, sides
 from empdis_utils.places import ROOT
 
 __all__ = [
-    "BASELINE", "CONTROL", "DISAGREEMENT", "SHOWN", "absent", "declared", "distance", "joined",
-    "mean_of", "measured", "verdict",
+    "BASELINE", "CONTROL", "DISAGREEMENT", "SHOWN", "Trained", "absent", "declared", "distance",
+    "in_points", "joined", "mean_of", "measured", "verdict",
 ]  # fmt: skip
 
 DISAGREEMENT, CONTROL, BASELINE = "disagreement", "retrained control", "baseline"
@@ -68,13 +70,15 @@ def distance(p, q) -> np.ndarray:
     return np.abs(np.asarray(p, float) - np.asarray(q, float)).sum(axis=-1) / 2
 
 
-def mean_of(values) -> Callable:
+def mean_of(values, within=None) -> Callable:
     """Means of per-clip values as a function of clip weights, for `measured`.
 
     Parameters
     ----------
     values : array [methods, measures, n]
         Such as whether a clip is right, already averaged over seeds.
+    within : bool array [measures, n] or [methods, measures, n], optional
+        Clips that a measure looks at. None: all.
 
     Returns
     -------
@@ -82,12 +86,64 @@ def mean_of(values) -> Callable:
         Weights [b, n] to [b, methods, measures].
     """
     values = np.asarray(values, float)
+    inside = np.broadcast_to(True if within is None else within, values.shape).astype(float)
 
     def function(weights):
-        sums = np.tensordot(weights, values, axes=(1, 2))
-        return sums / weights.sum(axis=1)[:, None, None]
+        sums = np.tensordot(weights, values * inside, axes=(1, 2))
+        return sums / np.tensordot(weights, inside, axes=(1, 2))
 
     return function
+
+
+class Trained(NamedTuple):
+    """Networks of one run, and how far they are from each other.
+
+    `models`: as of `disagreement.models_of`; `single`: keys of the modalities; `joint`: of fusion.
+    """
+
+    models: Models
+    single: list[tuple[str, str]]
+    joint: tuple[str, str]
+
+    @classmethod
+    def of(cls, compared: pd.DataFrame) -> Trained:
+        """From the table `compared` of chapter 04."""
+        models, single, joint = models_of(compared, **sides(compared, _fusion_of(compared)))
+        return cls(models, list(single.values()), joint)
+
+    @property
+    def fused(self) -> np.ndarray:
+        """Probabilities of fusion [s, n, k]."""
+        return self.models.p[self.joint]
+
+    def cross_modal(self) -> np.ndarray:
+        """Mean distance [s, n] of fusion from each single modality, trained with the same seed."""
+        return np.mean([distance(self.fused, self.models.p[m]) for m in self.single], axis=0)
+
+    def budget(self, spare: int = 0) -> int:
+        """How many retrainings stand against the modalities: as many, if there are seeds for it.
+
+        `spare`: seeds that must not take part.
+        """
+        return max(min(len(self.single), len(self.fused) - 1 - spare), 0)
+
+    def retrained(self, spare: int = 0) -> np.ndarray | None:
+        """Mean distance [s, n] of fusion from itself under the next seeds; None without any."""
+        k, p = self.budget(spare), self.fused
+        if not k:
+            return None
+        return np.mean([distance(p, np.roll(p, -step, axis=0)) for step in range(1, k + 1)], axis=0)
+
+    def note(self, spare: int = 0) -> str:
+        """What a reader must know of the budget; empty if both sides have as many models."""
+        k, m = self.budget(spare), len(self.single)
+        if not k:
+            return "too few seeds for a retrained control"
+        return "" if k == m else f"the control has {k} retrainings, the other side {m} modalities"
+
+
+def _fusion_of(compared: pd.DataFrame) -> str:
+    return compared.loc[compared["role"] == "fusion", "inputs"].iloc[0]
 
 
 def measured(
@@ -218,3 +274,10 @@ def joined(parts) -> tuple[pd.DataFrame, pd.DataFrame]:
         pd.concat(scores, ignore_index=True) if scores else pd.DataFrame(),
         pd.concat(gains, ignore_index=True),
     )
+
+
+def in_points(gains: pd.DataFrame) -> pd.DataFrame:
+    """Rows of primary measures, with gains in points: hundredths of a number between 0 and 1."""
+    rows = gains[gains["primary"]].reset_index(drop=True)
+    columns = [f"{name}{end}" for name in GAINS for end in ("", "_low", "_high")]
+    return rows.assign(**{column: 100 * rows[column] for column in columns})
