@@ -1,8 +1,8 @@
 """What disagreement is good for: one use, measured on three sides of the same clips.
 
 The sides are cross-modal disagreement, its retrained control (as many models, all of one kind), and
-simple baselines. A use is shown for cross-modal disagreement if it gains over the strongest baseline
-*and* over the control. `book/uses.yml` fixes each use's measure, dated before the runs.
+simple baselines. A use is shown for cross-modal disagreement if it gains over the strongest
+baseline *and* over the control. `book/uses.yml` fixes each use's measure, dated before the runs.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import pandas as pd
 import yaml
 
 from empdis_utils.measures import inference
-from empdis_utils.measures.disagreement import Models, models_of, sides
+from empdis_utils.measures.disagreement import Models, models_of
 from empdis_utils.places import ROOT
 
 __all__ = [
@@ -108,7 +108,13 @@ class Trained(NamedTuple):
     @classmethod
     def of(cls, compared: pd.DataFrame) -> Trained:
         """From the table `compared` of chapter 04."""
-        models, single, joint = models_of(compared, **sides(compared, _fusion_of(compared)))
+        fused, alone = (
+            compared.loc[compared["role"] == role].iloc[0] for role in ("fusion", "unimodal")
+        )
+        models, single, joint = models_of(
+            compared, fusion=fused["inputs"], unimodal_source=alone["source"],
+            fusion_source=fused["source"],
+        )  # fmt: skip
         return cls(models, list(single.values()), joint)
 
     @property
@@ -140,10 +146,6 @@ class Trained(NamedTuple):
         if not k:
             return "too few seeds for a retrained control"
         return "" if k == m else f"the control has {k} retrainings, the other side {m} modalities"
-
-
-def _fusion_of(compared: pd.DataFrame) -> str:
-    return compared.loc[compared["role"] == "fusion", "inputs"].iloc[0]
 
 
 def measured(
@@ -256,7 +258,7 @@ def verdict(row: Mapping) -> str:
 
 
 def absent(use: str, corpus: str, measure: str, reason: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of a use that cannot be measured here: no scores, and one row of gains that says why.
+    """Rows of a use that cannot be measured here: no scores, and one row of gains that says why.
 
     Returns what `measured` returns.
     """
