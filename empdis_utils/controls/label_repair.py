@@ -60,9 +60,9 @@ class Readings(NamedTuple):
 def words(transcripts, n_components: int = 100, seed: int = 42) -> np.ndarray:
     """TF-IDF of words and word pairs in `n_components` dimensions [n, d]; no label is read."""
     counts = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit_transform(transcripts)
-    return TruncatedSVD(min(n_components, min(counts.shape) - 1), random_state=seed).fit_transform(
-        counts
-    )
+    svd = TruncatedSVD(max(min(n_components, min(counts.shape) - 1), 1), random_state=seed)
+    with np.errstate(invalid="ignore"):  # a share of no variance, where all clips say the same
+        return svd.fit_transform(counts)
 
 
 def answers(votes) -> list[str]:
@@ -104,9 +104,11 @@ def of_votes(voice, face, both, n_votes: int = N_VOTES) -> Callable[[int], Readi
 def flip(y, rng, rate: float = RATE) -> tuple[np.ndarray, np.ndarray]:
     """Labels [n] of which a share is another class, drawn evenly, and which ones (bool [n]).
 
-    `y`: 0 … k - 1.
+    `y`: 0 … k - 1. Raises ValueError: one class.
     """
     y, k = np.asarray(y), int(np.max(y)) + 1
+    if k < 2:
+        raise ValueError("labels are of one class: there is none to flip them to")
     flipped = np.zeros(len(y), bool)
     flipped[rng.choice(len(y), max(round(rate * len(y)), 1), replace=False)] = True
     other = (y + rng.integers(1, k, len(y))) % k

@@ -176,6 +176,8 @@ def measure(use: str, given: Given, *, n_seeds=5, n_jobs=1, n_boot=2000, seed=42
         return using.absent(use, given.corpus, name, reason)
     if (n := given.manifest["dialog_id"].nunique()) < 2:
         return using.absent(use, given.corpus, name, f"too few recordings (n={n})")
+    if given.votes is None and given.manifest["y"].nunique() < 2:
+        return using.absent(use, given.corpus, name, "all clips have one label")
     how = {"n_boot": n_boot, "seed": seed}
     if use in DRAWS:
         how |= {"n_seeds": n_seeds, "n_jobs": n_jobs}
