@@ -21,7 +21,7 @@ from empdis_utils.places import ROOT
 
 __all__ = [
     "BASELINE", "CONTROL", "DISAGREEMENT", "SHOWN", "Trained", "absent", "declared", "distance",
-    "in_points", "joined", "mean_of", "measured", "verdict",
+    "in_points", "joined", "mean_of", "of_recordings", "measured", "verdict",
 ]  # fmt: skip
 
 DISAGREEMENT, CONTROL, BASELINE = "disagreement", "retrained control", "baseline"
@@ -159,6 +159,7 @@ def measured(
     seeds: int,
     primary: bool = True,
     note: str = "",
+    n: int | None = None,
     n_boot: int = 2000,
     seed: int = 42,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -168,7 +169,8 @@ def measured(
     ----------
     use, corpus : str
     methods : mapping
-        Name to role: one `DISAGREEMENT`, at most one `CONTROL`, one or more `BASELINE`.
+        Name to role: one `DISAGREEMENT`, one or more `BASELINE`; of several `CONTROL` the best
+        score counts, as of baselines.
     measures : mapping
         Name to "higher" or "lower", whichever is better.
     function : callable
@@ -182,6 +184,8 @@ def measured(
         Whether the first measure is the use's primary one.
     note : str
         What a reader must know about these rows.
+    n : int, optional
+        Clips, where `groups` has one entry per recording.
     n_boot, seed : int
         As for `inference.intervals`.
 
@@ -194,37 +198,42 @@ def measured(
         use, corpus, measure, primary; gain (of disagreement over the strongest baseline),
         control_gain (of the control over the same baseline), over_control (the first minus the
         second), each with _low and _high, above 0 for the better; strongest (that baseline: best
-        score on these very clips, which favours it); verdict; n, n_recordings, seeds, status,
-        reason, note.
+        score on these very clips, which favours it), control (its name); verdict; n, n_recordings,
+        seeds, status, reason, note.
 
     Raises
     ------
     ValueError
-        No or several methods of disagreement, several controls, no baseline.
+        No or several methods of disagreement, no baseline.
     """
     names, roles = list(methods), list(methods.values())
-    if roles.count(DISAGREEMENT) != 1 or roles.count(CONTROL) > 1 or BASELINE not in roles:
-        raise ValueError(f"{use}: one disagreement, at most one control, and baselines: {methods}")
-    n, k = len(groups), len(measures)
+    if roles.count(DISAGREEMENT) != 1 or BASELINE not in roles:
+        raise ValueError(f"{use}: one disagreement and one baseline or more, not {methods}")
+    size, k = len(groups), len(measures)
     sign = np.array([SIGN[way] for way in measures.values()])
-    at_once = np.asarray(function(np.ones((1, n))))[0]  # [methods, measures]
-    simple = np.flatnonzero([role == BASELINE for role in roles])
-    best = simple[np.argmax(sign * at_once[simple], axis=0)]
-    own = roles.index(DISAGREEMENT)
-    control = roles.index(CONTROL) if CONTROL in roles else None
+    at_once = sign * np.asarray(function(np.ones((1, size))))[0]  # [methods, measures]
+    sides = {role: np.flatnonzero([one == role for one in roles]) for role in (BASELINE, CONTROL)}
+    best = sides[BASELINE][np.argmax(at_once[sides[BASELINE]], axis=0)]
+    own, control = roles.index(DISAGREEMENT), None
+    if len(sides[CONTROL]):
+        control = sides[CONTROL][np.argmax(at_once[sides[CONTROL]], axis=0)]
 
     def everything(weights):
         scores = np.asarray(function(weights))
         strongest = scores[:, best, np.arange(k)]
         nothing = np.full_like(strongest, np.nan)
-        beside = scores[:, control] if control is not None else nothing
+        beside = scores[:, control, np.arange(k)] if control is not None else nothing
         pairs = (scores[:, own], strongest), (beside, strongest), (scores[:, own], beside)
         gains = np.stack([sign * (one - two) for one, two in pairs], axis=1)
         return np.concatenate([scores, gains], axis=1).reshape(len(weights), -1)
 
-    found = inference.weighted_intervals(everything, n, groups=groups, n_boot=n_boot, seed=seed)
+    found = inference.weighted_intervals(everything, size, groups=groups, n_boot=n_boot, seed=seed)
     cells = found.to_dict("records")
-    about = {"n": n, "n_recordings": cells[0]["n_recordings"], "seeds": seeds}
+    about = {
+        "n": size if n is None else n,
+        "n_recordings": cells[0]["n_recordings"],
+        "seeds": seeds,
+    }
     scores, gains = [], []
     for j, measure in enumerate(measures):
         key = {"use": use, "corpus": corpus}
@@ -235,6 +244,7 @@ def measured(
             row = {**key, "method": name, "role": roles[i], **what, **ends, **about, "note": note}
             scores.append(row)
         row = {**key, **what, "strongest": names[best[j]]}
+        row["control"] = "" if control is None else names[control[j]]
         for i, name in enumerate(GAINS):
             cell = cells[(len(names) + i) * k + j]
             row |= {name: cell["estimate"]}
@@ -243,6 +253,36 @@ def measured(
         state = {"status": first["status"], "reason": first["reason"], "note": note}
         gains.append(row | {"verdict": verdict(row)} | about | state)
     return pd.DataFrame(scores), pd.DataFrame(gains)
+
+
+def of_recordings(
+    table: pd.DataFrame, measures: Mapping[str, str], *, corpus: str, note: str = "", **how
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`measured` from scores that are means by recording.
+
+    `table`: use, method, role, measure, seed, recording, score, n (clips): all methods with the
+    same seeds and recordings. `measures`: as for `measured`, the primary one first. `**how`:
+    n_boot, seed. A recording may lack a seed whose draw left it out.
+    """
+    methods = dict(table[["method", "role"]].drop_duplicates().to_numpy())
+    recordings, seeds = (sorted(table[name].unique()) for name in ("recording", "seed"))
+    key = ["seed", "method", "measure", "recording"]
+    wanted = pd.MultiIndex.from_product([seeds, list(methods), list(measures), recordings])
+    wide = table.assign(total=table["score"] * table["n"]).set_index(key)[["total", "n"]]
+    wide = wide.reindex(wanted, fill_value=0).to_numpy(float)
+    totals, counts = wide.T.reshape(2, len(seeds), len(methods), len(measures), len(recordings))
+
+    def function(weights):
+        sums, sizes = (np.tensordot(weights, x, axes=(1, 3)) for x in (totals, counts))
+        with np.errstate(invalid="ignore"):
+            return np.nanmean(sums / sizes, axis=1)
+
+    (use,) = table["use"].unique()
+    n = int(counts[:, 0, 0].sum(axis=1).mean())
+    return measured(
+        use, corpus, methods, measures, function, groups=np.arange(len(recordings)),
+        seeds=len(seeds), note=note, n=n, **how,
+    )  # fmt: skip
 
 
 def verdict(row: Mapping) -> str:
@@ -263,7 +303,8 @@ def absent(use: str, corpus: str, measure: str, reason: str) -> tuple[pd.DataFra
     Returns what `measured` returns.
     """
     unknown = {f"{name}{end}": np.nan for name in GAINS for end in ("", "_low", "_high")}
-    row = {"use": use, "corpus": corpus, "measure": measure, "primary": True, "strongest": ""}
+    row = {"use": use, "corpus": corpus, "measure": measure, "primary": True}
+    row |= {"strongest": "", "control": ""}
     row |= {**unknown, "verdict": NOT_SHOWN, "n": 0, "n_recordings": 0, "seeds": 0}
     return pd.DataFrame(), pd.DataFrame([row | {"status": "absent", "reason": reason, "note": ""}])
 

@@ -172,7 +172,7 @@ SCHEMAS = {
     ),
     "use_gains": pa.DataFrameSchema(
         {
-            **{name: _col(str) for name in ("use", "corpus", "measure", "strongest")},
+            **{name: _col(str) for name in ("use", "corpus", "measure", "strongest", "control")},
             "primary": _col(bool),
             **{
                 f"{gain}{end}": _col(float, **_number)

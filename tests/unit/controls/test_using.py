@@ -80,8 +80,44 @@ def test_without_a_control_gains_stand_and_nothing_is_shown():
 
 @pytest.mark.parametrize("methods", [{"d": "disagreement"}, {"b1": "baseline"}])
 def test_sides_that_are_missing_are_refused(methods):
-    with pytest.raises(ValueError, match="one disagreement, at most one control"):
+    with pytest.raises(ValueError, match="one disagreement and one baseline"):
         measured(values(*[0.5] * len(methods)), methods)
+
+
+def test_of_several_controls_the_best_counts():
+    methods = ROLES | {"c2": using.CONTROL}
+    row = measured(values(0.8, 0.6, 0.4, 0.5, 0.7), methods)[1].iloc[0]
+    assert row["control"] == "c2" and row["over_control"] == pytest.approx(0.1, abs=0.05)
+    assert row["over_control"] == pytest.approx(row["gain"] - row["control_gain"])
+
+
+def by_recording(per_clip, n_seeds=2):
+    """Means of `per_clip` [methods, 1, n] by recording, the same for every seed."""
+    rows = [
+        {"use": "abstain", "method": m, "role": role, "measure": "m", "seed": s, "recording": r,
+         "score": per_clip[k, 0, GROUPS == r].mean(), "n": 20}
+        for k, (m, role) in enumerate(ROLES.items()) for s in range(n_seeds) for r in range(12)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_means_by_recording_give_the_gains_of_their_clips():
+    per_clip = values(0.7, 0.6, 0.4, 0.5)
+    whole = measured(per_clip)[1]
+    table = by_recording(per_clip)
+    got = using.of_recordings(table, {"m": "higher"}, corpus="toy", n_boot=400)[1]
+    same = [*using.GAINS, "gain_low", "gain_high", "over_control_low", "n", "n_recordings"]
+    assert got[same].to_numpy() == pytest.approx(whole[same].to_numpy())
+    assert got["seeds"].item() == 2 and got["strongest"].item() == "b2"
+
+
+def test_a_recording_that_a_seed_did_not_draw_weighs_nothing_there():
+    table = by_recording(values(0.7, 0.6, 0.4, 0.5))
+    part = table[(table["seed"] == 0) | (table["recording"] != 3)]
+    scores, _ = using.of_recordings(part, {"m": "higher"}, corpus="toy", n_boot=100)
+    own = part[part["method"] == "d"]
+    expected = own.groupby("seed")["score"].mean().mean()
+    assert scores["score"].iloc[0] == pytest.approx(expected)
 
 
 def test_too_few_recordings_have_no_interval_and_say_so():
