@@ -128,7 +128,9 @@ def _rows(ax, rows, titles, title, color, wide):
     ax.set_ylim(len(rows) - 0.5, -0.6 if wide else -0.9)
     for y, label in enumerate([] if wide else labels):
         at = dict(transform=ax.get_yaxis_transform(), va="bottom", linespacing=1.1)
-        ax.text(0.01, y - 0.28, label, fontsize=8, **at)
+        paper = dict(facecolor="white", edgecolor="none", pad=0.6)
+        ax.text(0.01, y - 0.28, label, fontsize=8, bbox=paper, **at)
+    ax.tick_params(axis="y", length=3.5 if wide else 0)
     ax.locator_params(axis="x", nbins=5)
     about(ax, title, "gain over the strongest baseline (points)")
 
