@@ -17,26 +17,30 @@ import numpy as np
 import pandas as pd
 from joblib import delayed
 
+from empdis_utils.controls.using import BASELINE, CONTROL, DISAGREEMENT
 from empdis_utils.data.workers import parallel
 from empdis_utils.measures.uncertainty import predictive_entropy
 
-__all__ = ["ROLES", "buy", "compare", "differ", "drawn", "posterior_entropy", "score", "signals"]
+__all__ = [
+    "HALVES", "MEASURES", "ROLES", "buy", "compare", "differ", "drawn", "posterior_entropy",
+    "score", "signals",
+]  # fmt: skip
 
 FIRST = 2  # votes of each channel, or of each half of one, that are there from the start
 POOL_SHARE = 0.5  # of the votes on the full clip are for sale
+HALVES = "halves of one channel"  # mean of the scores for voice and for face
 ROLES = {
-    "cross-modal": "disagreement",
-    "halves of voice": "retrained",
-    "halves of face": "retrained",
-    "random": "baseline",
-    "one each in turn": "baseline",
-    "vote entropy so far": "baseline",
-    "margin of voice": "baseline",
-    "margin of face": "baseline",
-    "Dawid-Skene posterior": "baseline",
-    "GLAD posterior at the start": "baseline",
+    "voice against face": DISAGREEMENT,
+    HALVES: CONTROL,
+    "random": BASELINE,
+    "one each in turn": BASELINE,
+    "vote entropy so far": BASELINE,
+    "margin of voice": BASELINE,
+    "margin of face": BASELINE,
+    "Dawid-Skene posterior": BASELINE,
+    "GLAD posterior at the start": BASELINE,
 }
-MEASURES = ("correct majority", "log loss")
+MEASURES = {"correct majority": "higher", "log loss": "lower"}
 
 
 def _shares(counts, more=0.0) -> np.ndarray:
@@ -110,7 +114,7 @@ def signals(voice, face, both, *, crowds=True) -> dict[str, Callable]:
         top = np.sort(_shares(counts), axis=1)
         return 1 - (top[:, -1] - top[:, -2])
 
-    found = {"cross-modal": fixed(differ(*pair.values()))}
+    found = {"voice against face": fixed(differ(*pair.values()))}
     for name in four:
         found[f"halves of {name}"] = fixed(differ(pair[name], four[name] - pair[name]))
     found["one each in turn"] = fixed(np.ones(len(both)))
@@ -180,8 +184,10 @@ def _one_draw(votes, recordings, *, n_clips, n_rounds, share, crowds, seed):
         for measure, each in score(counts, held).items():
             part = pd.DataFrame({"recording": recordings[keep], "score": each.mean(axis=0)})
             part = part.groupby("recording")["score"].agg(score="mean", n="size").reset_index()
-            rows.append(part.assign(method=method, measure=measure))
-    return pd.concat(rows, ignore_index=True)
+            name = HALVES if method.startswith("halves") else method
+            rows.append(part.assign(method=name, measure=measure))
+    by = ["method", "measure", "recording"]
+    return pd.concat(rows).groupby(by, sort=False).mean().reset_index()
 
 
 def compare(
