@@ -1,25 +1,27 @@
 """What disagreement is good for: one use, measured on three sides of the same clips.
 
 The sides are cross-modal disagreement, its retrained control (as many models, all of one kind), and
-simple baselines. A use is shown for cross-modal disagreement if it gains over the strongest baseline
-*and* over the control. `book/uses.yml` fixes each use's measure, dated before the runs.
+simple baselines. A use is shown for cross-modal disagreement if it gains over the strongest
+baseline *and* over the control. `book/uses.yml` fixes each use's measure, dated before the runs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 import yaml
 
 from empdis_utils.measures import inference
+from empdis_utils.measures.disagreement import Models, models_of
 from empdis_utils.places import ROOT
 
 __all__ = [
-    "BASELINE", "CONTROL", "DISAGREEMENT", "SHOWN", "absent", "declared", "distance", "joined",
-    "mean_of", "measured", "verdict",
+    "BASELINE", "CONTROL", "DISAGREEMENT", "SHOWN", "Trained", "absent", "declared", "distance",
+    "in_points", "joined", "mean_of", "of_recordings", "measured", "verdict",
 ]  # fmt: skip
 
 DISAGREEMENT, CONTROL, BASELINE = "disagreement", "retrained control", "baseline"
@@ -68,13 +70,15 @@ def distance(p, q) -> np.ndarray:
     return np.abs(np.asarray(p, float) - np.asarray(q, float)).sum(axis=-1) / 2
 
 
-def mean_of(values) -> Callable:
+def mean_of(values, within=None) -> Callable:
     """Means of per-clip values as a function of clip weights, for `measured`.
 
     Parameters
     ----------
     values : array [methods, measures, n]
         Such as whether a clip is right, already averaged over seeds.
+    within : bool array [measures, n] or [methods, measures, n], optional
+        Clips that a measure looks at. None: all.
 
     Returns
     -------
@@ -82,12 +86,66 @@ def mean_of(values) -> Callable:
         Weights [b, n] to [b, methods, measures].
     """
     values = np.asarray(values, float)
+    inside = np.broadcast_to(True if within is None else within, values.shape).astype(float)
 
     def function(weights):
-        sums = np.tensordot(weights, values, axes=(1, 2))
-        return sums / weights.sum(axis=1)[:, None, None]
+        sums = np.tensordot(weights, values * inside, axes=(1, 2))
+        return sums / np.tensordot(weights, inside, axes=(1, 2))
 
     return function
+
+
+class Trained(NamedTuple):
+    """Networks of one run, and how far they are from each other.
+
+    `models`: as of `disagreement.models_of`; `single`: keys of the modalities; `joint`: of fusion.
+    """
+
+    models: Models
+    single: list[tuple[str, str]]
+    joint: tuple[str, str]
+
+    @classmethod
+    def of(cls, compared: pd.DataFrame) -> Trained:
+        """From the table `compared` of chapter 04."""
+        fused, alone = (
+            compared.loc[compared["role"] == role].iloc[0] for role in ("fusion", "unimodal")
+        )
+        models, single, joint = models_of(
+            compared, fusion=fused["inputs"], unimodal_source=alone["source"],
+            fusion_source=fused["source"],
+        )  # fmt: skip
+        return cls(models, list(single.values()), joint)
+
+    @property
+    def fused(self) -> np.ndarray:
+        """Probabilities of fusion [s, n, k]."""
+        return self.models.p[self.joint]
+
+    def cross_modal(self) -> np.ndarray:
+        """Mean distance [s, n] of fusion from each single modality, trained with the same seed."""
+        return np.mean([distance(self.fused, self.models.p[m]) for m in self.single], axis=0)
+
+    def budget(self, spare: int = 0) -> int:
+        """How many retrainings stand against the modalities: as many, if there are seeds for it.
+
+        `spare`: seeds that must not take part.
+        """
+        return max(min(len(self.single), len(self.fused) - 1 - spare), 0)
+
+    def retrained(self, spare: int = 0) -> np.ndarray | None:
+        """Mean distance [s, n] of fusion from itself under the next seeds; None without any."""
+        k, p = self.budget(spare), self.fused
+        if not k:
+            return None
+        return np.mean([distance(p, np.roll(p, -step, axis=0)) for step in range(1, k + 1)], axis=0)
+
+    def note(self, spare: int = 0) -> str:
+        """What a reader must know of the budget; empty if both sides have as many models."""
+        k, m = self.budget(spare), len(self.single)
+        if not k:
+            return "too few seeds for a retrained control"
+        return "" if k == m else f"the control has {k} retrainings, the other side {m} modalities"
 
 
 def measured(
@@ -101,6 +159,7 @@ def measured(
     seeds: int,
     primary: bool = True,
     note: str = "",
+    n: int | None = None,
     n_boot: int = 2000,
     seed: int = 42,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -110,7 +169,8 @@ def measured(
     ----------
     use, corpus : str
     methods : mapping
-        Name to role: one `DISAGREEMENT`, at most one `CONTROL`, one or more `BASELINE`.
+        Name to role: one `DISAGREEMENT`, one or more `BASELINE`; of several `CONTROL` the best
+        score counts, as of baselines.
     measures : mapping
         Name to "higher" or "lower", whichever is better.
     function : callable
@@ -124,6 +184,8 @@ def measured(
         Whether the first measure is the use's primary one.
     note : str
         What a reader must know about these rows.
+    n : int, optional
+        Clips, where `groups` has one entry per recording.
     n_boot, seed : int
         As for `inference.intervals`.
 
@@ -136,37 +198,42 @@ def measured(
         use, corpus, measure, primary; gain (of disagreement over the strongest baseline),
         control_gain (of the control over the same baseline), over_control (the first minus the
         second), each with _low and _high, above 0 for the better; strongest (that baseline: best
-        score on these very clips, which favours it); verdict; n, n_recordings, seeds, status,
-        reason, note.
+        score on these very clips, which favours it), control (its name); verdict; n, n_recordings,
+        seeds, status, reason, note.
 
     Raises
     ------
     ValueError
-        No or several methods of disagreement, several controls, no baseline.
+        No or several methods of disagreement, no baseline.
     """
     names, roles = list(methods), list(methods.values())
-    if roles.count(DISAGREEMENT) != 1 or roles.count(CONTROL) > 1 or BASELINE not in roles:
-        raise ValueError(f"{use}: one disagreement, at most one control, and baselines: {methods}")
-    n, k = len(groups), len(measures)
+    if roles.count(DISAGREEMENT) != 1 or BASELINE not in roles:
+        raise ValueError(f"{use}: one disagreement and one baseline or more, not {methods}")
+    size, k = len(groups), len(measures)
     sign = np.array([SIGN[way] for way in measures.values()])
-    at_once = np.asarray(function(np.ones((1, n))))[0]  # [methods, measures]
-    simple = np.flatnonzero([role == BASELINE for role in roles])
-    best = simple[np.argmax(sign * at_once[simple], axis=0)]
-    own = roles.index(DISAGREEMENT)
-    control = roles.index(CONTROL) if CONTROL in roles else None
+    at_once = sign * np.asarray(function(np.ones((1, size))))[0]  # [methods, measures]
+    sides = {role: np.flatnonzero([one == role for one in roles]) for role in (BASELINE, CONTROL)}
+    best = sides[BASELINE][np.argmax(at_once[sides[BASELINE]], axis=0)]
+    own, control = roles.index(DISAGREEMENT), None
+    if len(sides[CONTROL]):
+        control = sides[CONTROL][np.argmax(at_once[sides[CONTROL]], axis=0)]
 
     def everything(weights):
         scores = np.asarray(function(weights))
         strongest = scores[:, best, np.arange(k)]
         nothing = np.full_like(strongest, np.nan)
-        beside = scores[:, control] if control is not None else nothing
+        beside = scores[:, control, np.arange(k)] if control is not None else nothing
         pairs = (scores[:, own], strongest), (beside, strongest), (scores[:, own], beside)
         gains = np.stack([sign * (one - two) for one, two in pairs], axis=1)
         return np.concatenate([scores, gains], axis=1).reshape(len(weights), -1)
 
-    found = inference.weighted_intervals(everything, n, groups=groups, n_boot=n_boot, seed=seed)
+    found = inference.weighted_intervals(everything, size, groups=groups, n_boot=n_boot, seed=seed)
     cells = found.to_dict("records")
-    about = {"n": n, "n_recordings": cells[0]["n_recordings"], "seeds": seeds}
+    about = {
+        "n": size if n is None else n,
+        "n_recordings": cells[0]["n_recordings"],
+        "seeds": seeds,
+    }
     scores, gains = [], []
     for j, measure in enumerate(measures):
         key = {"use": use, "corpus": corpus}
@@ -177,6 +244,7 @@ def measured(
             row = {**key, "method": name, "role": roles[i], **what, **ends, **about, "note": note}
             scores.append(row)
         row = {**key, **what, "strongest": names[best[j]]}
+        row["control"] = "" if control is None else names[control[j]]
         for i, name in enumerate(GAINS):
             cell = cells[(len(names) + i) * k + j]
             row |= {name: cell["estimate"]}
@@ -185,6 +253,36 @@ def measured(
         state = {"status": first["status"], "reason": first["reason"], "note": note}
         gains.append(row | {"verdict": verdict(row)} | about | state)
     return pd.DataFrame(scores), pd.DataFrame(gains)
+
+
+def of_recordings(
+    table: pd.DataFrame, measures: Mapping[str, str], *, corpus: str, note: str = "", **how
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """`measured` from scores that are means by recording.
+
+    `table`: use, method, role, measure, seed, recording, score, n (clips): all methods with the
+    same seeds and recordings. `measures`: as for `measured`, the primary one first. `**how`:
+    n_boot, seed. A recording may lack a seed whose draw left it out.
+    """
+    methods = dict(table[["method", "role"]].drop_duplicates().to_numpy())
+    recordings, seeds = (sorted(table[name].unique()) for name in ("recording", "seed"))
+    key = ["seed", "method", "measure", "recording"]
+    wanted = pd.MultiIndex.from_product([seeds, list(methods), list(measures), recordings])
+    wide = table.assign(total=table["score"] * table["n"]).set_index(key)[["total", "n"]]
+    wide = wide.reindex(wanted, fill_value=0).to_numpy(float)
+    totals, counts = wide.T.reshape(2, len(seeds), len(methods), len(measures), len(recordings))
+
+    def function(weights):
+        sums, sizes = (np.tensordot(weights, x, axes=(1, 3)) for x in (totals, counts))
+        with np.errstate(invalid="ignore"):
+            return np.nanmean(sums / sizes, axis=1)
+
+    (use,) = table["use"].unique()
+    n = int(counts[:, 0, 0].sum(axis=1).mean())
+    return measured(
+        use, corpus, methods, measures, function, groups=np.arange(len(recordings)),
+        seeds=len(seeds), note=note, n=n, **how,
+    )  # fmt: skip
 
 
 def verdict(row: Mapping) -> str:
@@ -200,12 +298,13 @@ def verdict(row: Mapping) -> str:
 
 
 def absent(use: str, corpus: str, measure: str, reason: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The rows of a use that cannot be measured here: no scores, and one row of gains that says why.
+    """Rows of a use that cannot be measured here: no scores, and one row of gains that says why.
 
     Returns what `measured` returns.
     """
     unknown = {f"{name}{end}": np.nan for name in GAINS for end in ("", "_low", "_high")}
-    row = {"use": use, "corpus": corpus, "measure": measure, "primary": True, "strongest": ""}
+    row = {"use": use, "corpus": corpus, "measure": measure, "primary": True}
+    row |= {"strongest": "", "control": ""}
     row |= {**unknown, "verdict": NOT_SHOWN, "n": 0, "n_recordings": 0, "seeds": 0}
     return pd.DataFrame(), pd.DataFrame([row | {"status": "absent", "reason": reason, "note": ""}])
 
@@ -218,3 +317,10 @@ def joined(parts) -> tuple[pd.DataFrame, pd.DataFrame]:
         pd.concat(scores, ignore_index=True) if scores else pd.DataFrame(),
         pd.concat(gains, ignore_index=True),
     )
+
+
+def in_points(gains: pd.DataFrame) -> pd.DataFrame:
+    """Rows of primary measures, with gains in points: hundredths of a number between 0 and 1."""
+    rows = gains[gains["primary"]].reset_index(drop=True)
+    columns = [f"{name}{end}" for name in GAINS for end in ("", "_low", "_high")]
+    return rows.assign(**{column: 100 * rows[column] for column in columns})
