@@ -22,16 +22,16 @@ from empdis_utils.data.workers import parallel
 from empdis_utils.measures.uncertainty import predictive_entropy
 
 __all__ = [
-    "HALVES", "MEASURES", "ROLES", "buy", "compare", "differ", "drawn", "posterior_entropy",
+    "MEASURES", "ROLES", "buy", "compare", "differ", "drawn", "posterior_entropy",
     "score", "signals",
 ]  # fmt: skip
 
 FIRST = 2  # votes of each channel, or of each half of one, that are there from the start
 POOL_SHARE = 0.5  # of the votes on the full clip are for sale
-HALVES = "halves of one channel"  # mean of the scores for voice and for face
 ROLES = {
     "voice against face": DISAGREEMENT,
-    HALVES: CONTROL,
+    "halves of voice": CONTROL,
+    "halves of face": CONTROL,
     "random": BASELINE,
     "one each in turn": BASELINE,
     "vote entropy so far": BASELINE,
@@ -184,10 +184,8 @@ def _one_draw(votes, recordings, *, n_clips, n_rounds, share, crowds, seed):
         for measure, each in score(counts, held).items():
             part = pd.DataFrame({"recording": recordings[keep], "score": each.mean(axis=0)})
             part = part.groupby("recording")["score"].agg(score="mean", n="size").reset_index()
-            name = HALVES if method.startswith("halves") else method
-            rows.append(part.assign(method=name, measure=measure))
-    by = ["method", "measure", "recording"]
-    return pd.concat(rows).groupby(by, sort=False).mean().reset_index()
+            rows.append(part.assign(method=method, measure=measure))
+    return pd.concat(rows, ignore_index=True)
 
 
 def compare(

@@ -1,8 +1,9 @@
 """Committees on frozen features: one model for each modality, or one model trained several times.
 
-*Views* map the name of a modality (or of one reading of it) to features [n, d]. A committee is
-either one logistic regression for each view and one of all views, or as many of all views, each on
-labelled clips drawn anew. Both are made of as many models, and disagreement is measured alike.
+*Views* map the name of a modality (or of one reading of it) to features [n, d], as `uses.views`. A
+committee is either one logistic regression for each view and one of all views, or as many of all
+views, each on labelled clips drawn anew. Both are made of as many models, and disagreement is
+measured alike.
 """
 
 from __future__ import annotations
@@ -10,64 +11,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
-from sklearn.decomposition import TruncatedSVD
 from sklearn.ensemble import BaggingClassifier
-from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from empdis_utils.models import encoders
-
-__all__ = ["CROSS", "LEARNER", "RETRAINED", "divergence", "fitted", "joined", "members", "views"]
+__all__ = ["CROSS", "LEARNER", "RETRAINED", "divergence", "fitted", "joined", "members"]
 
 CROSS, RETRAINED = "cross-modal committee", "redrawn committee"
-LEARNER = LogisticRegression(C=0.01, max_iter=5000)  # as the linear model of `split.candidates`
-N_WORDS = 100  # dimensions of the reading by words
-
-
-def views(manifest: pd.DataFrame, published: Mapping, encoder="", seed=42) -> dict[str, np.ndarray]:
-    """What models may read of each clip: published features, or two readings of the words.
-
-    Parameters
-    ----------
-    manifest : DataFrame
-        clip_id, transcript.
-    published : mapping of str to DataFrame
-        Features that came with the corpus, indexed by clip_id. Without any, *words* (TF-IDF of
-        words and word pairs, its first components) and *sentences* (a frozen encoder) take their
-        place; both are made without labels.
-    encoder : str
-        As for `encoders.sentence_embeddings`.
-    seed : int
-
-    Returns
-    -------
-    dict of str to array [n, d]
-
-    Raises
-    ------
-    ValueError
-        Fewer than two views: there is nothing that could disagree.
-    """
-    clips = manifest["clip_id"]
-    found = {name: table.loc[clips].to_numpy(float) for name, table in published.items()}
-    text = list(manifest["transcript"].fillna(""))
-    if not found and encoder and any(map(str.strip, text)):
-        counted = TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True).fit_transform(text)
-        size = min(N_WORDS, counted.shape[1] - 1)
-        found["words"] = TruncatedSVD(size, random_state=seed).fit_transform(counted)
-        found["sentences"] = np.asarray(encoders.sentence_embeddings(encoder, text), float)
-    if len(found) < 2:
-        raise ValueError(
-            f"{len(found)} view(s) of these clips: two are needed to disagree. Give features of "
-            "two modalities, or transcripts and a sentence encoder"
-        )
-    return found
+# As the linear model of `split.candidates`, and balanced: a policy may buy more of one class.
+LEARNER = LogisticRegression(C=0.01, class_weight="balanced", max_iter=5000)
 
 
 def joined(views: Mapping) -> tuple[np.ndarray, dict[str, slice]]:

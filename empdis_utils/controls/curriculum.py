@@ -12,9 +12,10 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import torch
 from joblib import delayed
 from scipy.stats import rankdata
-from sklearn.neural_network import MLPClassifier
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 from empdis_utils.controls import committees
 from empdis_utils.controls.using import BASELINE, CONTROL, DISAGREEMENT
@@ -22,20 +23,15 @@ from empdis_utils.data import splits
 from empdis_utils.data.workers import parallel
 
 __all__ = [
-    "MEASURES",
-    "ROLES",
-    "compare",
-    "data_map",
-    "difficulty",
-    "pace",
-    "training",
+    "MEASURES", "ROLES", "compare", "data_map", "difficulty", "first_weights", "pace", "train",
     "within_class",
-]
+]  # fmt: skip
 
 START, GROWS = 0.2, 0.5  # share of clips at the first step; share of the steps until it is 1
 BATCH = 32
 INNER = 3  # folds inside the training clips, for models that did not see the clip
-MAPPED = 10  # looks at the training clips for the data map
+HIDDEN = 32
+LOOKS, QUARTER = 8, 1  # looks at all clips, evenly over the steps; that after a quarter of them
 ROLES = {
     "agreeing first": DISAGREEMENT,
     "retrainings agree first": CONTROL,
@@ -64,34 +60,63 @@ def pace(step: int, n_steps: int) -> float:
     return min(1.0, START + (1 - START) * step / (GROWS * n_steps))
 
 
-def training(x, y, rank, *, n_steps, seed):
-    """Train a network batch by batch; after each step of Adam, give `(step, network)`.
+def first_weights(width: int, seed: int) -> list[torch.Tensor]:
+    """Weights and offsets of both layers, each uniform up to 1 / sqrt(inputs of the layer)."""
+    made = torch.Generator().manual_seed(seed)
+    shapes = (width, HIDDEN), (1, HIDDEN), (HIDDEN, 1), (1, 1)
+    inputs = width, width, HIDDEN, HIDDEN
+    return [
+        (2 * torch.rand(shape, generator=made) - 1) / n**0.5
+        for shape, n in zip(shapes, inputs, strict=True)
+    ]
+
+
+def train(x, y, rows, ranks, looks, *, n_steps, seed) -> np.ndarray:
+    """Networks of one hidden layer, one for each order, trained side by side.
 
     Parameters
     ----------
     x : array [n, d]
     y : int array [n]
-    rank : array [n] or None
-        What comes first, ascending, above 0 to 1 (see `within_class`). None: all clips from the
-        first step.
+    rows : int array [k]
+        Clips to learn from.
+    ranks : array [orders, k]
+        What comes first, ascending, above 0 to 1 (see `within_class`); 0: from the first step.
+    looks : sequence of int
+        Steps, counted from 1, after which all clips are predicted.
     n_steps : int
-        Counted from 1 in what is given.
+        Batches of 32 clips, each one step of Adam.
     seed : int
         Of first weights and batches: the same for every order.
 
-    Yields
-    ------
-    tuple of int, MLPClassifier
+    Returns
+    -------
+    array [looks, orders, n]
+        P(class 1). Adam treats each weight by itself, so networks do not touch each other.
     """
-    rng = np.random.default_rng(seed)
-    network = MLPClassifier((32,), batch_size=BATCH, random_state=seed)
-    rank = np.zeros(len(y)) if rank is None else rank
-    order = np.argsort(rank, kind="stable")
+    x, y = torch.tensor(x, dtype=torch.float32), torch.tensor(y, dtype=torch.float32)
+    weights = [
+        one.expand(len(ranks), *one.shape).clone().requires_grad_()
+        for one in first_weights(x.shape[1], seed)
+    ]
+    adam, rng, seen = torch.optim.Adam(weights, lr=1e-3), np.random.default_rng(seed), []
+    order, every = np.argsort(ranks, axis=1, kind="stable"), np.arange(len(ranks))[:, None]
+
+    def logits(values):
+        hidden = torch.relu(values @ weights[0] + weights[1])
+        return (hidden @ weights[2] + weights[3])[..., 0]
+
     for step in range(n_steps):
-        ready = np.searchsorted(rank[order], pace(step, n_steps), side="right")
-        batch = order[rng.integers(0, max(ready, 1), BATCH)]
-        network.partial_fit(x[batch], y[batch], classes=[0, 1])
-        yield step + 1, network
+        ready = np.maximum((ranks <= pace(step, n_steps)).sum(axis=1), 1)[:, None]
+        batch = rows[order[every, (rng.random(BATCH) * ready).astype(int)]]
+        loss = binary_cross_entropy_with_logits(logits(x[batch]), y[batch], reduction="sum")
+        adam.zero_grad()
+        (loss / BATCH).backward()
+        adam.step()
+        if step + 1 in looks:
+            with torch.no_grad():
+                seen.append(torch.sigmoid(logits(x)).double().numpy())
+    return np.array(seen)
 
 
 def within_class(value, y) -> np.ndarray:
@@ -148,43 +173,25 @@ def _orders(hard, mapped, y, seed):
     return {name: within_class(value, y) for name, value in values.items()}
 
 
-def _p_true(network, x, y) -> np.ndarray:
-    """Probability of each clip's label, at least 1e-6."""
-    return network.predict_proba(x)[np.arange(len(y)), y].clip(1e-6)
-
-
-def _trained(x, y, test, rank, *, n_steps, seed):
-    """Scores of each test clip (dict of arrays), and the data map of the training clips."""
-    looks, found = [], {}
-    for step, network in training(x[~test], y[~test], rank, n_steps=n_steps, seed=seed):
-        if step % max(n_steps // MAPPED, 1) == 0:
-            looks.append(_p_true(network, x[~test], y[~test]))
-        if step == max(n_steps // 4, 1):
-            found["accuracy after a quarter of the steps"] = (
-                _p_true(network, x[test], y[test]) > 0.5
-            )
-    at_end = _p_true(network, x[test], y[test])
-    found |= {"accuracy": at_end > 0.5, "log loss": -np.log(at_end)}
-    return found, data_map(looks)
-
-
 def _one_fold(views, manifest, test, *, n_steps, seed):
     """Scores of every order on the clips of one fold, by recording."""
     x, columns = committees.joined(views)
-    y, rows = manifest["y"].to_numpy(), []
+    y, rows, parts = manifest["y"].to_numpy(), np.flatnonzero(~test), []
     inner = splits.repeated_folds(manifest[~test], INNER, 1, seed)[0]
-    hard = difficulty(x[~test], y[~test], columns, inner, seed)
-    how = dict(n_steps=n_steps, seed=seed)
-    found, mapped = _trained(x, y, test, None, **how)
-    scored = {"no curriculum": found}
-    for method, rank in _orders(hard, mapped, y[~test], seed).items():
-        scored[method] = _trained(x, y, test, rank, **how)[0]
-    for method, found in scored.items():
-        for measure, each in found.items():
+    hard = difficulty(x[rows], y[rows], columns, inner, seed)
+    how = dict(looks=n_steps * np.arange(1, LOOKS + 1) // LOOKS, n_steps=n_steps, seed=seed)
+    plain = train(x, y, rows, np.zeros((1, len(rows))), **how)
+    mapped = data_map(np.where(y == 1, plain, 1 - plain)[:, 0, rows])
+    ranks = _orders(hard, mapped, y[rows], seed)
+    p = np.concatenate([plain, train(x, y, rows, np.stack(list(ranks.values())), **how)], axis=1)
+    p_true = np.where(y == 1, p, 1 - p)[:, :, test].clip(1e-6)
+    for i, method in enumerate(["no curriculum", *ranks]):
+        found = (p_true[-1, i] > 0.5, p_true[QUARTER, i] > 0.5, -np.log(p_true[-1, i]))
+        for measure, each in zip(MEASURES, found, strict=True):
             part = pd.DataFrame({"recording": manifest["dialog_id"][test], "score": each})
             part = part.groupby("recording")["score"].agg(score="mean", n="size").reset_index()
-            rows.append(part.assign(method=method, measure=measure))
-    return pd.concat(rows, ignore_index=True)
+            parts.append(part.assign(method=method, measure=measure))
+    return pd.concat(parts, ignore_index=True)
 
 
 def compare(
@@ -202,11 +209,11 @@ def compare(
     Parameters
     ----------
     views : mapping of str to array [n, d]
-        Of `committees.views`.
+        Of `uses.views`; two or more.
     manifest : DataFrame [n]
         clip_id, dialog_id, y (0 or 1), row by row as the views.
     n_steps : int
-        Batches of 32 clips.
+        Batches of 32 clips; 8 or more.
     n_folds, n_repeats : int
         Folds of whole recordings, each of which is the test once; how often they are drawn anew.
     seed, n_jobs : int
@@ -220,8 +227,10 @@ def compare(
     Raises
     ------
     ValueError
-        As `splits.repeated_folds`, for the clips outside a fold as well.
+        Fewer than 8 steps; and as `splits.repeated_folds`, for the clips outside a fold as well.
     """
+    if n_steps < LOOKS:
+        raise ValueError(f"n_steps: {n_steps} steps; at least {LOOKS} are needed")
     folds = splits.repeated_folds(manifest, n_folds, n_repeats, seed)
     jobs = [(repeat, fold) for repeat in range(n_repeats) for fold in range(n_folds)]
     parts = parallel(

@@ -132,7 +132,7 @@ def compare(
     Parameters
     ----------
     views : mapping of str to array [n, d]
-        Of `committees.views`.
+        Of `uses.views`; two or more.
     manifest : DataFrame [n]
         clip_id, dialog_id, y (0 or 1), row by row as the views.
     n_first : int

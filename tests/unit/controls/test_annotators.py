@@ -120,11 +120,11 @@ def test_a_planted_conflict_pays_and_noise_does_not():
     voice, both = sides, np.where(divided, 0.8, sides)
     how = dict(categories="AB", n_clips=800, n_draws=2, n_rounds=6, crowds=False)
     planted = annotators.compare(*corpus(voice, np.where(divided, 1 - sides, sides), both), **how)
-    for other in ("random", annotators.HALVES, "margin of voice"):
+    for other in ("random", "halves of voice", "margin of voice"):
         assert gain(planted, "correct majority", other).ci_low > 0
     rng = np.random.default_rng(3)
     noise = annotators.compare(*corpus(rng.random(20), rng.random(20), both), **how)
-    for other in ("one each in turn", annotators.HALVES):
+    for other in ("one each in turn", "halves of voice"):
         found = gain(noise, "correct majority", other)
         assert found.status == "ok" and found.ci_low < 0 < found.ci_high
 

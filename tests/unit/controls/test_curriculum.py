@@ -3,11 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.model_selection import cross_val_predict
-from sklearn.neural_network import MLPClassifier
 
 from empdis_utils.controls import committees, curriculum
 from empdis_utils.measures import inference
@@ -28,34 +28,55 @@ def test_the_pace_grows_from_a_fifth_to_all(n_steps):
     assert all(one == 1 for step, one in enumerate(found) if step >= n_steps / 2)
 
 
-def test_batches_come_from_the_clips_that_are_ready(monkeypatch):
-    """Oracle: by hand. Ranks within each class, and the first fifth of each at the first step."""
-    y = np.array([0] * 10 + [1] * 20)
-    rank = curriculum.within_class(np.arange(30.0), y)
-    assert rank[:10] == pytest.approx(np.arange(1, 11) / 10) and rank[-1] == 1
-    seen = []
-    monkeypatch.setattr(
-        MLPClassifier, "partial_fit", lambda self, x, y, classes: seen.append(x[:, 0])
-    )
-    x = np.arange(30.0)[:, None]
-    list(curriculum.training(x, y, rank, n_steps=50, seed=0))
-    assert len(seen) == 50 and all(len(batch) == curriculum.BATCH for batch in seen)
-    assert set(seen[0]) <= {0, 1, 10, 11, 12, 13} and set(np.concatenate(seen[25:])) == set(
-        range(30)
-    )
-    assert set(np.concatenate(seen[:13])) <= {*range(6), *range(10, 23)}  # a pace below 0.62
-
-
-def test_without_an_order_it_is_plain_training():
-    """Oracle: scikit-learn's network on batches drawn with the same seed."""
+@pytest.fixture(scope="module")
+def toy():
     rng = np.random.default_rng(0)
-    x, y = rng.normal(size=(80, 3)), rng.integers(0, 2, 80)
-    *_, (_, network) = curriculum.training(x, y, None, n_steps=20, seed=5)
-    own, draws = MLPClassifier((32,), batch_size=32, random_state=5), np.random.default_rng(5)
+    return rng.normal(size=(80, 3)), rng.integers(0, 2, 80)
+
+
+def test_ranks_are_within_each_class():
+    """Oracle: by hand; ties in the order of the clips."""
+    y = np.array([0, 1, 0, 1, 1, 0, 0])
+    found = curriculum.within_class(np.array([3.0, 5, 1, 5, 4, 9, 2]), y)
+    assert found == pytest.approx([3 / 4, 2 / 3, 1 / 4, 1, 1 / 3, 1, 2 / 4])
+
+
+def test_a_network_learns_only_from_clips_that_are_ready(toy):
+    """Oracle: clips that are never ready may have any label, and nothing changes."""
+    x, y = toy
+    rank = np.where(np.arange(80) < 16, 0.2, 1.0)[None]
+    how = dict(rows=np.arange(80), ranks=rank, looks=[24, 25, 50], n_steps=50, seed=1)
+    first, other = (curriculum.train(x, z, **how) for z in (y, np.where(np.arange(80) < 16, y, 0)))
+    assert np.allclose(first[:2], other[:2]) and not np.allclose(first[2], other[2])
+
+
+def test_training_is_torch_s(toy):
+    """Oracle: layers of torch.nn in a plain loop, on batches drawn with the same seed. Also, a
+    network among several is the network alone."""
+    x, y = toy
+    rows, ranks = np.arange(10, 80), np.zeros((3, 70))
+    ranks[1] = np.linspace(0.01, 1, 70)
+    how = dict(looks=[5, 20], n_steps=20, seed=3)
+    found = curriculum.train(x, y, rows, ranks, **how)
+    assert found[:, 0] == pytest.approx(found[:, 2])
+    alone = curriculum.train(x, y, rows, ranks[1:2], **how)
+    assert found[:, 1:2] == pytest.approx(alone, abs=1e-5)
+    inner, outer = torch.nn.Linear(3, 32), torch.nn.Linear(32, 1)
+    network = torch.nn.Sequential(inner, torch.nn.ReLU(), outer)
+    w, b, v, c = curriculum.first_weights(3, 3)
+    values = (w.T, b[0], v.T, c[0])
+    with torch.no_grad():
+        for one, value in zip(network.parameters(), values, strict=True):
+            one.copy_(value)
+    adam, rng = torch.optim.Adam(network.parameters(), lr=1e-3), np.random.default_rng(3)
+    data, labels = torch.tensor(x).float(), torch.tensor(y).float()
     for _ in range(20):
-        batch = draws.integers(0, 80, 32)
-        own.partial_fit(x[batch], y[batch], classes=[0, 1])
-    assert network.predict_proba(x) == pytest.approx(own.predict_proba(x))
+        batch = rows[(rng.random(32) * 70).astype(int)]
+        adam.zero_grad()
+        torch.nn.BCEWithLogitsLoss()(network(data[batch])[:, 0], labels[batch]).backward()
+        adam.step()
+    expected = torch.sigmoid(network(data))[:, 0].detach().numpy()
+    assert found[1, 0] == pytest.approx(expected, abs=1e-5)
 
 
 def test_the_data_map_is_mean_and_spread():
@@ -117,3 +138,8 @@ def test_labels_of_a_coin_have_no_order():
     assert table["role"].notna().all() and set(table["method"]) == set(curriculum.ROLES)
     assert set(table["measure"]) == set(curriculum.MEASURES)
     assert table.groupby(["method", "measure", "seed"])["n"].sum().eq(240).all()
+
+
+def test_a_training_that_is_too_short_is_refused():
+    with pytest.raises(ValueError, match="at least 8"):
+        curriculum.compare({}, clips(np.tile([0, 1], 30)), n_steps=7)

@@ -75,18 +75,18 @@ def gain(table, other, own=committees.CROSS):
 
 
 def test_a_planted_conflict_pays():
-    """Oracle: by construction. In one clip of ten the first view says the opposite of the label,
-    and louder; the second is always right."""
-    rng = np.random.default_rng(0)
-    n = 400
-    y, odd = rng.integers(0, 2, n), rng.random(n) < 0.1
+    """Oracle: by construction. In a few clips the clearer view says the opposite of the label; who
+    has learned from them follows the other view, which is right on all clips."""
+    rng = np.random.default_rng(1)
+    y, odd = rng.integers(0, 2, 480), rng.random(480) < 0.06
     sign = 2 * y - 1
-    first = np.where(odd, -1, 1) * sign + rng.normal(0, 0.1, n)
-    second = np.where(odd, 1.0, 0.2) * sign + rng.normal(0, 0.2, n)
+    first = np.where(odd, -1, 1) * sign + rng.normal(0, 0.1, 480)
+    second = sign + rng.normal(0, 0.3, 480)
     table = next_clips.compare(
-        {"a": first[:, None], "b": second[:, None]}, clips(y), batch=10, n_rounds=4, n_repeats=2
+        {"a": first[:, None], "b": second[:, None]}, clips(y), batch=10, n_rounds=3, n_repeats=1
     )
-    assert gain(table, "random").ci_low > 0
+    for other in ("random", committees.RETRAINED):
+        assert gain(table, other).ci_low > 0
 
 
 def test_labels_of_a_coin_teach_nothing():
