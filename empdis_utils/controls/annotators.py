@@ -4,7 +4,9 @@ The votes of a crowd stand in for annotators. Of each clip, four votes on one ch
 and two on two channels, and one on the full clip are there; every further vote on the full clip is
 bought. Half of the votes on the full clip are never for sale: they score what was bought.
 
-All policies buy as many votes and read them in the same way. They differ in their *signal* u, what
+All policies buy as many votes and read them in the same way. Disagreement, its control and the
+margins know the votes on single channels only; entropy and the models of crowds see every vote so
+far. They differ in their *signal* u, what
 they know of a clip. The next votes go where u / (n (n + 1)) is largest, n being the votes bought on
 the full clip: by so much one more vote lowers a variance of u / n (Neyman's allocation, greedily).
 """
@@ -214,7 +216,7 @@ def compare(
     -------
     DataFrame
         use, method, role, measure, seed (the draw), recording, score (mean over the rounds, and
-        over the recording's clips), n (clips).
+        over the recording's clips), n (clips). In `attrs`: n_clips, the clips of a draw.
 
     Raises
     ------
@@ -246,4 +248,6 @@ def compare(
     table = pd.concat([part.assign(seed=draw) for draw, part in enumerate(parts)])
     table["role"] = table["method"].map(ROLES)
     columns = ["method", "role", "measure", "seed", "recording", "score", "n"]
-    return table[columns].assign(use="annotators").reset_index(drop=True)
+    table = table[columns].assign(use="annotators").reset_index(drop=True)
+    table.attrs["n_clips"] = min(n_clips, len(clips))
+    return table
