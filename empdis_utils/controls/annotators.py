@@ -4,7 +4,9 @@ The votes of a crowd stand in for annotators. Of each clip, four votes on one ch
 and two on two channels, and one on the full clip are there; every further vote on the full clip is
 bought. Half of the votes on the full clip are never for sale: they score what was bought.
 
-All policies buy as many votes and read them in the same way. They differ in their *signal* u, what
+All policies buy as many votes and read them in the same way. Disagreement, its control and the
+margins know the votes on single channels only; entropy and the models of crowds see every vote so
+far. They differ in their *signal* u, what
 they know of a clip. The next votes go where u / (n (n + 1)) is largest, n being the votes bought on
 the full clip: by so much one more vote lowers a variance of u / n (Neyman's allocation, greedily).
 """
@@ -17,26 +19,30 @@ import numpy as np
 import pandas as pd
 from joblib import delayed
 
+from empdis_utils.controls.using import BASELINE, CONTROL, DISAGREEMENT
 from empdis_utils.data.workers import parallel
 from empdis_utils.measures.uncertainty import predictive_entropy
 
-__all__ = ["ROLES", "buy", "compare", "differ", "drawn", "posterior_entropy", "score", "signals"]
+__all__ = [
+    "MEASURES", "ROLES", "buy", "compare", "differ", "drawn", "posterior_entropy",
+    "score", "signals",
+]  # fmt: skip
 
 FIRST = 2  # votes of each channel, or of each half of one, that are there from the start
 POOL_SHARE = 0.5  # of the votes on the full clip are for sale
 ROLES = {
-    "cross-modal": "disagreement",
-    "halves of voice": "retrained",
-    "halves of face": "retrained",
-    "random": "baseline",
-    "one each in turn": "baseline",
-    "vote entropy so far": "baseline",
-    "margin of voice": "baseline",
-    "margin of face": "baseline",
-    "Dawid-Skene posterior": "baseline",
-    "GLAD posterior at the start": "baseline",
+    "voice against face": DISAGREEMENT,
+    "halves of voice": CONTROL,
+    "halves of face": CONTROL,
+    "random": BASELINE,
+    "one each in turn": BASELINE,
+    "vote entropy so far": BASELINE,
+    "margin of voice": BASELINE,
+    "margin of face": BASELINE,
+    "Dawid-Skene posterior": BASELINE,
+    "GLAD posterior at the start": BASELINE,
 }
-MEASURES = ("correct majority", "log loss")
+MEASURES = {"correct majority": "higher", "log loss": "lower"}
 
 
 def _shares(counts, more=0.0) -> np.ndarray:
@@ -110,7 +116,7 @@ def signals(voice, face, both, *, crowds=True) -> dict[str, Callable]:
         top = np.sort(_shares(counts), axis=1)
         return 1 - (top[:, -1] - top[:, -2])
 
-    found = {"cross-modal": fixed(differ(*pair.values()))}
+    found = {"voice against face": fixed(differ(*pair.values()))}
     for name in four:
         found[f"halves of {name}"] = fixed(differ(pair[name], four[name] - pair[name]))
     found["one each in turn"] = fixed(np.ones(len(both)))
@@ -210,7 +216,7 @@ def compare(
     -------
     DataFrame
         use, method, role, measure, seed (the draw), recording, score (mean over the rounds, and
-        over the recording's clips), n (clips).
+        over the recording's clips), n (clips). In `attrs`: n_clips, the clips of a draw.
 
     Raises
     ------
@@ -242,4 +248,6 @@ def compare(
     table = pd.concat([part.assign(seed=draw) for draw, part in enumerate(parts)])
     table["role"] = table["method"].map(ROLES)
     columns = ["method", "role", "measure", "seed", "recording", "score", "n"]
-    return table[columns].assign(use="annotators").reset_index(drop=True)
+    table = table[columns].assign(use="annotators").reset_index(drop=True)
+    table.attrs["n_clips"] = min(n_clips, len(clips))
+    return table

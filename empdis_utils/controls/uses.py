@@ -7,7 +7,16 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from empdis_utils.controls import abstaining, adaptive, label_repair, stress, using
+from empdis_utils.controls import (
+    abstaining,
+    adaptive,
+    annotators,
+    curriculum,
+    label_repair,
+    next_clips,
+    stress,
+    using,
+)
 from empdis_utils.data import corpora, tables
 from empdis_utils.models import encoders, fusion
 
@@ -131,13 +140,48 @@ def _adaptive(given, **how):
     )  # fmt: skip
 
 
+def _annotators(given, *, n_seeds, n_jobs, seed, **how):
+    answers = label_repair.answers(given.votes)
+    table = annotators.compare(
+        given.votes, given.dialog, answers, n_draws=n_seeds, n_jobs=n_jobs, seed=seed
+    )
+    note = f"in each of {n_seeds} draws, {table.attrs['n_clips']} of {len(given.manifest)} clips"
+    how |= dict(corpus=given.corpus, seed=seed, note=note)
+    return using.of_recordings(table, annotators.MEASURES, **how)
+
+
+def _learning(use, study):
+    """A use that trains on `views`: `next_clips` or `curriculum`."""
+
+    def function(given, *, n_seeds, n_jobs, seed, **how):
+        if len(given.views) < 2:
+            reason = "features of one kind only, and two are needed to disagree"
+            return using.absent(use, given.corpus, next(iter(study.MEASURES)), reason)
+        table = study.compare(
+            given.views, given.manifest, n_repeats=n_seeds, n_jobs=n_jobs, seed=seed
+        )
+        note = TWO_READINGS if all(name.startswith("text") for name in given.views) else ""
+        how |= dict(corpus=given.corpus, seed=seed, note=note)
+        return using.of_recordings(table, study.MEASURES, **how)
+
+    return function
+
+
 STUDIES = {
     "abstain": (_abstain, ("compared",)),
     "stress": (_stress, ("compared",)),
     "label_repair": (_label_repair, ()),
     "adaptive": (_adaptive, ("predictions", "validation", "views")),
+    "annotators": (_annotators, ("votes",)),
+    "next_clips": (_learning("next_clips", next_clips), ("views",)),
+    "curriculum": (_learning("curriculum", curriculum), ("views",)),
 }
-DRAWS = ("label_repair",)  # with draws of their own, shared out over processes
+DRAWS = (
+    "label_repair",
+    "annotators",
+    "next_clips",
+    "curriculum",
+)  # with draws of their own, shared out over processes
 
 
 def measure(use: str, given: Given, *, n_seeds=5, n_jobs=1, n_boot=2000, seed=42):

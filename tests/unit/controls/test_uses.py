@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from empdis_utils.controls import label_repair, stress, uses, using
+from empdis_utils.controls import annotators, curriculum, label_repair, stress, uses, using
 from empdis_utils.data import corpora, tables
 
 N = 120
@@ -80,6 +80,9 @@ def test_votes_are_asked_of_clips_that_have_enough_and_the_others_are_counted():
         ("stress", "no compared"),
         ("label_repair", "no compared and no views"),
         ("adaptive", "no predictions and no validation and no views"),
+        ("annotators", "no votes"),
+        ("next_clips", "no views"),
+        ("curriculum", "no views"),
     ],
 )
 def test_what_a_run_lacks_is_a_row_with_the_reason(use, reason):
@@ -96,6 +99,32 @@ def test_what_a_run_lacks_is_a_row_with_the_reason(use, reason):
 def test_one_recording_or_one_label_is_a_row_with_the_reason(changed, reason):
     one = given(compared=compared(), manifest=manifest(**changed))
     assert uses.measure("stress", one)[1]["reason"].item() == reason
+
+
+def test_learning_uses_are_their_tables_by_recording():
+    features = {m: np.random.default_rng(k).normal(size=(N, 3)) for k, m in enumerate("ab")}
+    one = given(views=features)
+    got = uses.measure("curriculum", one, n_seeds=1, n_boot=100)
+    table = curriculum.compare(features, one.manifest, n_repeats=1)
+    how = dict(corpus="toy", n_boot=100, seed=42)
+    by_hand = using.of_recordings(table, curriculum.MEASURES, **how)
+    for found, expected in zip(got, by_hand, strict=True):
+        pd.testing.assert_frame_equal(found, expected)
+        tables.check(found, "uses" if "score" in found else "use_gains")
+    alone = uses.measure("next_clips", given(views={"a": features["a"]}))[1]
+    assert "two are needed to disagree" in alone["reason"].item()
+
+
+def test_a_crowd_is_asked_where_to_spend_annotators():
+    rng, whole = np.random.default_rng(1), manifest()
+    votes = pd.concat(
+        whole[["clip_id"]].assign(modality=m, n=8, A=rng.binomial(8, 0.8 - 0.6 * whole["y"]))
+        for m in ("audio", "video", "audio+video")
+    ).assign(B=lambda t: t["n"] - t["A"], status="ok", reason="")
+    scores, gains = uses.measure("annotators", given(votes=votes), n_seeds=1, n_boot=100)
+    assert list(gains["measure"]) == list(annotators.MEASURES) and len(scores) == 20
+    assert gains["note"].iloc[0] == f"in each of 1 draws, {N} of {N} clips"
+    assert gains["n"].iloc[0] == N and gains["n_recordings"].iloc[0] == 10
 
 
 def test_an_unknown_use_names_those_there_are():
