@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from empdis_utils.show.questions.parts import about, as_estimate, headline, listed, mark, panels
+from empdis_utils.show.questions.parts import about, headline, is_wide, listed, mark, panels
 from empdis_utils.show.style import Sentence, by_side, estimate_text
 
 __all__ = ["CORPORA", "answer", "beside", "figure", "of_use", "planted"]
@@ -10,8 +10,8 @@ __all__ = ["CORPORA", "answer", "beside", "figure", "of_use", "planted"]
 CORPORA = {
     "mosi": "CMU-MOSI",
     "cremad": "CREMA-D",
-    "empspeech": "EMPSPEECH, words only",
-    "fixture": "synthetic",
+    "empspeech": "EMPSPEECH (words)",
+    "fixture": "synthetic clips",
 }
 SYNTHETIC, ONE_MODALITY = "fixture", "empspeech"
 SHOWN, NOT_DIAGNOSTIC = "shown", "not diagnostic"
@@ -78,7 +78,7 @@ def of_use(points, use):
             continue
         known = {"reason": row["reason"] or "no interval", **row}
         gain, control = (
-            {**known, **{k: row[f"{v}{e}"] for k, e in (("estimate", ""), *ENDS)}}
+            {**known, **{k: _rounded(row[f"{v}{e}"]) for k, e in (("estimate", ""), *ENDS)}}
             for v in ("gain", "control_gain")
         )
         words = ("loses to", "is not shown to differ from", "gains over")
@@ -92,6 +92,11 @@ def of_use(points, use):
 
 
 ENDS = (("ci_low", "_low"), ("ci_high", "_high"))
+
+
+def _rounded(value):
+    """One digit, and never a minus before zero."""
+    return round(value, 1) + 0.0
 
 
 def planted(points, titles):
@@ -108,18 +113,26 @@ def planted(points, titles):
     return Sentence(f"{text}.")
 
 
-def _rows(ax, rows, titles, title, color):
-    labels = []
+def _rows(ax, rows, titles, title, color, wide):
+    """Rows of a panel; on a phone what they are stands above their marks."""
+    labels, gap = [], "\n" if wide else ", "
     for y, row in enumerate(rows.to_dict("records")):
         mark(ax, row["gain"], row["gain_low"], row["gain_high"], y - 0.14, color)
         ends = row["control_gain"], row["control_gain_low"], row["control_gain_high"]
         mark(ax, *ends, y + 0.18, color, hollow=True)
-        labels.append(f"{titles[row['use']]}\n{CORPORA[row['corpus']]}: {row['strongest']}")
+        labels.append(
+            f"{titles[row['use']]}{gap}{CORPORA[row['corpus']]}\nagainst {row['strongest']}"
+        )
     ax.axvline(0, color="black", linewidth=0.8, zorder=0)
-    ax.set_yticks(range(len(rows)), labels, fontsize=8.5)
-    ax.set_ylim(len(rows) - 0.5, -0.6)
+    ax.set_yticks(range(len(rows)), labels if wide else [""] * len(rows), fontsize=8.5)
+    ax.set_ylim(len(rows) - 0.5, -0.6 if wide else -0.9)
+    for y, label in enumerate([] if wide else labels):
+        at = dict(transform=ax.get_yaxis_transform(), va="bottom", linespacing=1.1)
+        paper = dict(facecolor="white", edgecolor="none", pad=0.6)
+        ax.text(0.01, y - 0.28, label, fontsize=8, bbox=paper, **at)
+    ax.tick_params(axis="y", length=3.5 if wide else 0)
     ax.locator_params(axis="x", nbins=5)
-    about(ax, title, "gain over the strongest simple baseline (points)")
+    about(ax, title, "gain over the strongest baseline (points)")
 
 
 def figure(points, titles, width):
@@ -145,15 +158,16 @@ def figure(points, titles, width):
         rows[rows["corpus"].eq(SYNTHETIC) == synthetic].reset_index(drop=True)
         for synthetic in (False, True)
     )
-    heights = [0.5 * len(part) + 0.7 for part in (real, made)]
+    wide = is_wide(width)
+    heights = [(0.55 if wide else 0.72) * len(part) + 0.7 for part in (real, made)]
     fig, axes = panels(width, heights, columns=1)
-    _rows(axes[0], real, titles, "Real corpora", "black")
-    _rows(axes[1], made, titles, "Synthetic clips", "0.45")
-    counted = as_estimate(_cross_modal(points), "gain", "gain")
+    _rows(axes[0], real, titles, "Real corpora (open: as many retrainings)", "black", wide)
+    _rows(axes[1], made, titles, "Synthetic clips (open: the same)", "0.45", wide)
+    counted = _cross_modal(points)
     good = (counted["verdict"] == SHOWN).sum()
     headline(
         fig,
-        f"Disagreement between modalities is worth more than its rivals in {good or 'none'} of "
-        f"{len(counted)} measurements (filled: disagreement, open: as many retrainings)",
+        f"Disagreement between modalities outdoes both rivals in {good or 'none'} of "
+        f"{len(counted)} measurements",
     )
     return fig
