@@ -4,11 +4,10 @@ The votes of a crowd stand in for annotators. Of each clip, four votes on one ch
 and two on two channels, and one on the full clip are there; every further vote on the full clip is
 bought. Half of the votes on the full clip are never for sale: they score what was bought.
 
-All policies buy as many votes and read them in the same way. Disagreement, its control and the
-margins know the votes on single channels only; entropy and the models of crowds see every vote so
-far. They differ in their *signal* u, what
-they know of a clip. The next votes go where u / (n (n + 1)) is largest, n being the votes bought on
-the full clip: by so much one more vote lowers a variance of u / n (Neyman's allocation, greedily).
+All policies buy as many votes and read them in the same way. They differ in their *signal* u, what
+they know of a clip; `WHO_SEES_WHAT` says which votes each reads. The next votes go where
+u / (n (n + 1)) is largest, n being the votes bought on the full clip: by so much one more vote
+lowers a variance of u / n (Neyman's allocation, greedily).
 """
 
 from __future__ import annotations
@@ -24,10 +23,14 @@ from empdis_utils.data.workers import parallel
 from empdis_utils.measures.uncertainty import predictive_entropy
 
 __all__ = [
-    "MEASURES", "ROLES", "buy", "compare", "differ", "drawn", "posterior_entropy",
+    "MEASURES", "ROLES", "WHO_SEES_WHAT", "buy", "compare", "differ", "drawn", "posterior_entropy",
     "score", "signals",
 ]  # fmt: skip
 
+WHO_SEES_WHAT = (
+    "disagreement, its control and the margins know votes on single channels; entropy and the "
+    "models of crowds see every vote so far"
+)
 FIRST = 2  # votes of each channel, or of each half of one, that are there from the start
 POOL_SHARE = 0.5  # of the votes on the full clip are for sale
 ROLES = {

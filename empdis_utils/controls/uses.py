@@ -145,7 +145,8 @@ def _annotators(given, *, n_seeds, n_jobs, seed, **how):
     table = annotators.compare(
         given.votes, given.dialog, answers, n_draws=n_seeds, n_jobs=n_jobs, seed=seed
     )
-    note = f"in each of {n_seeds} draws, {table.attrs['n_clips']} of {len(given.manifest)} clips"
+    drawn = f"in each of {n_seeds} draws, {table.attrs['n_clips']} of {len(given.manifest)} clips"
+    note = f"{drawn}; {annotators.WHO_SEES_WHAT}"
     how |= dict(corpus=given.corpus, seed=seed, note=note)
     return using.of_recordings(table, annotators.MEASURES, **how)
 
