@@ -165,6 +165,34 @@ SCHEMAS = {
         },
         unique=["annotator", "clip_id", "modality", "round"],
     ),
+    "uses": pa.DataFrameSchema(
+        {
+            **{name: _col(str) for name in ("use", "corpus", "method")},
+            "role": _col(str, pa.Check.isin(["disagreement", "retrained control", "baseline"])),
+            "measure": _col(str),
+            "primary": _col(bool),
+            "score": _col(float),
+            **{name: _col(float, **_number) for name in ("ci_low", "ci_high")},
+            **{name: _col(int, pa.Check.gt(0)) for name in ("n", "n_recordings", "seeds")},
+            "note": _col(str),
+        },
+        unique=["use", "corpus", "method", "measure"],
+    ),
+    "use_gains": pa.DataFrameSchema(
+        {
+            **{name: _col(str) for name in ("use", "corpus", "measure", "strongest", "control")},
+            "primary": _col(bool),
+            **{
+                f"{gain}{end}": _col(float, **_number)
+                for gain in ("gain", "control_gain", "over_control")
+                for end in ("", "_low", "_high")
+            },
+            "verdict": _col(str, pa.Check.isin(["shown", "not diagnostic", "not shown", "worse"])),
+            **{name: _col(int, pa.Check.ge(0)) for name in ("n", "n_recordings", "seeds")},
+            **{name: _col(str) for name in ("status", "reason", "note")},
+        },
+        unique=["use", "corpus", "measure"],
+    ),
     "claims": pa.DataFrameSchema(
         {
             **{name: _col(str) for name in ("claim_id", "statement", "paper_value", "profile")},

@@ -17,7 +17,8 @@ __all__ = [
     "entropy", "entropy_point", "features", "flag_point", "fusion", "fusion_point",
     "human_study", "incongruence", "listed", "mismatch", "pointed", "recordings_point",
     "recovery", "recovery_point", "replication", "sarcasm", "seeds_point", "simulation",
-    "speaker", "specification", "split", "split_point", "unimodal", "votes", "words",
+    "speaker", "specification", "split", "split_point", "unimodal", "uses", "uses_point", "votes",
+    "words",
 ]  # fmt: skip
 
 DIVIDED = "red+green - blue+yellow"
@@ -822,3 +823,35 @@ def sarcasm(emotions, accuracy, gains) -> style.Sentence:
         f"speaker's name alone with {estimate_text(alone)}; with whole speakers held out the words "
         f"{does} accuracy, and are at {estimate_text(held)} (lost: {estimate_text(lost)}).",
     )
+
+
+def uses(gains, titles) -> style.Sentence:
+    """Chapter 13: what disagreement is good for, beside simple baselines and its control.
+
+    `gains`: of `controls.using.measured`; `titles`: use -> its title.
+    """
+    rows = gains[gains["primary"] & np.isfinite(gains["gain_low"])]
+    if not len(rows):
+        reasons = listed(sorted(set(gains["reason"]))) or "none was asked for"
+        return _says("no use of disagreement could be measured here.", f"the reason: {reasons}.")
+    names = rows["use"].map(titles).str.lower()
+
+    def on(value, above=True):
+        """How many rows have the interval of `value` on this side of 0, and which."""
+        kept = rows[f"{value}_low"] > 0 if above else rows[f"{value}_high"] < 0
+        return f"{kept.sum() or 'none'}{f' ({listed(names[kept])})' if kept.any() else ''}"
+
+    n = len(rows)
+    return _says(
+        f"of {n} use{'s' * (n > 1)} measured here, disagreement between modalities beats the "
+        f"strongest simple baseline in {on('gain')}, and is worse in {on('gain', False)}.",
+        "beside as many models of one kind, trained again, it does better in "
+        f"{on('over_control')}, and worse in {on('over_control', False)}.",
+    )
+
+
+def uses_point(gains) -> str:
+    """What the figure of gains shows: how many clear zero, and how many clear the control."""
+    rows = gains[gains["primary"] & np.isfinite(gains["gain_low"])]
+    good = (rows["verdict"] == "shown").sum()
+    return f"Disagreement is shown to be worth its cost in {good or 'none'} of {len(rows)}"

@@ -35,7 +35,8 @@ def given(tmp_path_factory):
     corpus = f"corpus=predictions:{folder / 'mine.csv'}"
     small = {"04_quadrants": ["fusion=both", "n_boot=100"], "06_entropy": ["n_boot=100"]}
     small["06_entropy"] += ["n_perm=100"]
-    for chapter in ("01_data", "04_quadrants", "06_entropy"):
+    small["13_uses"] = ["n_boot=100", "n_jobs=1"]
+    for chapter in ("01_data", "04_quadrants", "06_entropy", "13_uses"):
         run.run_chapter("predictions", chapter, folder, None, [corpus, *small.get(chapter, [])])
     return folder / "predictions"
 
@@ -54,6 +55,15 @@ def test_a_fit_without_an_estimate_has_no_number_and_a_reason(given):
         assert np.isnan(row["p (mixed model)"]) and np.isnan(row["adjusted difference"])
         assert "no mixed model: the value is the same for every clip" in row["note"]
     assert np.isfinite(rows.loc["noise", "p (mixed model)"])
+
+
+def test_uses_of_one_training_have_no_control_and_say_so(given):
+    gains = tables.read(given / "artifacts", "use_gains")
+    assert set(gains["use"]) == {"abstain", "stress", "label_repair"}
+    assert gains["over_control"].isna().all() and (gains["verdict"] != "shown").all()
+    primary = gains[gains["primary"]].set_index("use")["note"]
+    assert "too few seeds for a retrained control" in primary["abstain"]
+    assert "the tested network drew the sets" in primary["stress"]
 
 
 def test_a_split_of_two_recordings_with_one_class_each_is_too_little(tmp_path):

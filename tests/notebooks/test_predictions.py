@@ -42,6 +42,9 @@ def test_predictions_from_elsewhere_become_pages(copy, monkeypatch):  # noqa: F8
         assert got[frame["clip_id"]].tolist() == expected.tolist()
     entropy = tables.read(run / "artifacts", "entropy")["entropy"]
     assert entropy.between(0, np.log(3) + 1e-9).all() and entropy.max() > np.log(2)
+    uses = tables.read(run / "artifacts", "use_gains")
+    assert set(uses["use"]) == {"abstain", "stress", "label_repair"}
+    assert (uses["n"] == len(frame)).all() and (uses["seeds"] == 1).all()
     for chapter in ("04_quadrants", "06_entropy"):
         assert "NO RECORDINGS ARE KNOWN" in (run / f"{chapter}.ipynb").read_text()
 

@@ -41,6 +41,7 @@ def runs(data, tmp_path_factory):
         "08_specification": ["n_perm=99"],
         "09_conflict": ["n_boot=200"],
         "12_incongruence": ["n_boot=200", "n_splits=3"],
+        "13_uses": ["n_boot=200", "n_seeds=1"],
         "12_sarcasm": ["n_boot=200", "n_repeats=2"],
     }
     with pytest.MonkeyPatch.context() as patch:

@@ -466,6 +466,34 @@ def test_12_sarcasm_in_words_and_names(side):
     assert words[name] in text and "9 of 10 sarcastic lines and 1 of 10 sincere lines" in text
 
 
+def use_gains(*rows):
+    """Primary gains of uses: name, gain, gain over the control; intervals reach 1 to both sides."""
+    table = pd.DataFrame(rows, columns=["use", "gain", "over_control"]).assign(primary=True)
+    ends = {f"{k}_{e}": table[k] + d for k in ("gain", "over_control")
+            for e, d in (("low", -1), ("high", 1))}  # fmt: skip
+    verdict = np.where((table["gain"] > 1) & (table["over_control"] > 1), "shown", "not shown")
+    return table.assign(**ends, verdict=verdict, reason="this run has no compared")
+
+
+def test_13_counts_uses_that_beat_the_baseline_and_the_control():
+    titles = {"a": "Saving", "b": "Losing", "c": "Nothing"}
+    table = use_gains(("a", 3, 3), ("b", -3, 0), ("c", 0, -3))
+    said = two_sentences(openings.uses(table, titles))
+    assert said.startswith("Of 3 uses measured here")
+    assert "baseline in 1 (saving), and is worse in 1 (losing)." in said
+    assert "does better in 1 (saving), and worse in 1 (nothing)." in said
+    assert openings.uses_point(table).endswith("in 1 of 3")
+    null = openings.uses(use_gains(("c", 0, 0)), titles)
+    assert "Of 1 use measured" in null and "in none, and is worse in none." in null
+    assert openings.uses_point(use_gains(("c", 0, 0))).endswith("in none of 1")
+
+
+def test_13_without_a_measured_use_gives_the_reason():
+    lost = use_gains(("a", np.nan, np.nan))
+    said = two_sentences(openings.uses(lost, {"a": "Saving"}))
+    assert "could be measured" in said and "this run has no compared" in said
+
+
 def test_a_point_stands_above_its_figure_and_is_broken_to_its_width():
     fig = matplotlib.figure.Figure(figsize=(4, 3))
     assert openings.pointed(fig, "word " * 30) is None
