@@ -1,0 +1,199 @@
+"""Does the prefix carry what sound and picture say? The same model with prefixes that cannot.
+
+Whole recordings are held out. Each arm trains and answers with its own kind of prefix: the clip's
+own, zeros, another clip's, or the mean of all. Only the first can know what was heard and seen.
+"""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+from joblib import delayed
+
+from empdis_utils.data import splits
+from empdis_utils.data.workers import parallel
+from empdis_utils.measures import inference
+from empdis_utils.models import respond
+
+__all__ = ["ARMS", "balanced", "by_seed", "compared", "differences", "prefixes", "study"]
+
+#: Kinds of prefix: what each is called on a page.
+ARMS = {
+    "true": "the clip's own",
+    "zero": "zeros (words only)",
+    "shuffled": "another clip's",
+    "mean": "the mean of all clips",
+}
+
+
+def prefixes(kind, sound, picture, train, test, seed=42):
+    """Embeddings of one arm: two float arrays [n, d], or two None for zeros.
+
+    `kind`: a key of `ARMS`. `train`, `test`: rows; "shuffled" swaps inside each of the two, "mean"
+    takes that of the rows that train.
+    """
+    if kind == "true":
+        return sound, picture
+    if kind == "zero":
+        return None, None
+    order = np.arange(len(sound))
+    if kind == "shuffled":
+        rng = np.random.default_rng([seed, 5])
+        for rows in (train, test):
+            order[rows] = rng.permutation(rows)
+        return sound[order], picture[order]
+    if kind != "mean":
+        raise ValueError(f"There is no prefix {kind!r}; choose one of {', '.join(ARMS)}.")
+    means = (np.nanmean(values[train], axis=0) for values in (sound, picture))
+    return tuple(np.tile(mean, (len(sound), 1)) for mean in means)
+
+
+def balanced(rows, tone, seed=42):
+    """The rows, those of the rarer tone repeated until both are as many: no tone is likelier."""
+    rows, rng = np.asarray(rows), np.random.default_rng([seed, 6])
+    parts = [rows[tone[rows] == t] for t in np.unique(tone[rows])]
+    most = max(map(len, parts))
+    return np.concatenate([np.resize(rng.permutation(part), most) for part in parts])
+
+
+def _one(model, lines, sound, picture, arm, seed, fold, train, test, how):
+    """Train one arm on one fold and ask it about the others."""
+    sound, picture = prefixes(arm, sound, picture, train, test, seed)
+    prompts, right, wrong = (lines[name].to_numpy() for name in ("prompt", "right", "wrong"))
+    tone = lines["tone"].to_numpy()
+    history = respond.fit(
+        model, prompts, right, sound, picture, rows=balanced(train, tone, seed), seed=seed, **how
+    )
+    own = (None, None) if sound is None else (sound[test], picture[test])
+    told = respond.score(model, prompts[test], right[test], *own)
+    other = respond.score(model, prompts[test], wrong[test], *own)
+    margin = other["nll"] - told["nll"]
+    return lines.iloc[test][["clip_id", "dialog_id", "tone"]].reset_index(drop=True).assign(
+        arm=arm, seed=seed, fold=fold, nll=told["nll"], n_tokens=told["n_tokens"],
+        correct=np.where(margin == 0, 0.5, margin > 0), train_loss=history["loss"].iloc[-1],
+    )  # fmt: skip
+
+
+def study(model, lines, sound, picture, *, arms=tuple(ARMS), seeds=(42,), n_folds=4, fold_seed=42,
+          n_jobs=1, **how):  # fmt: skip
+    """Answers to held-out clips by models of each arm, seed and fold.
+
+    Parameters
+    ----------
+    model : respond.PrefixLM
+    lines : DataFrame [n]
+        Of `planted_lines`: clip_id, dialog_id, tone, prompt, right, wrong, status. Only rows whose
+        status is "ok" are used.
+    sound, picture : float array [n, d]
+        NaN where a clip cannot be read.
+    arms, seeds : sequence
+    n_folds, fold_seed : int
+        Folds of whole recordings.
+    n_jobs : int
+        Processes.
+    **how
+        Of `respond.fit`.
+
+    Returns
+    -------
+    DataFrame
+        clip_id, dialog_id, tone, arm, seed, fold, nll (of the right line), n_tokens, correct (1
+        where the right line is likelier than the other, 0.5 on a tie), train_loss.
+    """
+    there = np.isfinite(sound).all(axis=1) & np.isfinite(picture).all(axis=1)
+    used = np.flatnonzero((lines["status"] == "ok").to_numpy() & there)
+    lines, sound, picture = lines.iloc[used].reset_index(drop=True), sound[used], picture[used]
+    folds = splits.crossfit_folds(lines.assign(y=lines["tone"]), n_folds, fold_seed).to_numpy()
+    fits = (
+        delayed(partial(_one, how=how))(
+            lines, sound, picture, arm, seed, fold,
+            np.flatnonzero(folds != fold), np.flatnonzero(folds == fold),
+        )
+        for arm in arms
+        for seed in seeds
+        for fold in range(n_folds)
+    )  # fmt: skip
+    return pd.concat(parallel(fits, n_jobs, shared=model), ignore_index=True)
+
+
+def _balanced_accuracy(sums):
+    right_1, n_1, right_0, n_0 = np.moveaxis(sums[..., :4], -1, 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (right_1 / n_1 + right_0 / n_0) / 2
+
+
+def _measured(sums):
+    """Balanced accuracy and perplexity from column sums."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        perplexity = np.exp(sums[..., 4] / sums[..., 5])
+    return np.stack([_balanced_accuracy(sums), perplexity], axis=-1)
+
+
+def _columns(rows):
+    """What `_measured` adds up, for each clip; seeds are averaged."""
+    mean = rows.groupby(["clip_id", "dialog_id", "tone"], as_index=False)[
+        ["correct", "nll", "n_tokens"]
+    ].mean()
+    tone, right = mean["tone"], mean["correct"]
+    columns = [right * tone, tone, right * (1 - tone), 1 - tone, mean["nll"], mean["n_tokens"]]
+    return np.column_stack(columns), mean["dialog_id"].to_numpy()
+
+
+MEASURES = ("choice accuracy", "perplexity")
+
+
+def compared(found, by="arm", n_boot=2000, seed=42):
+    """Choice accuracy and perplexity of each arm, with intervals over recordings.
+
+    Accuracy is the mean of the two tones' shares, so that one half is chance whatever the shares of
+    the tones: a model that always gives the same line has exactly that. Perplexity is of the right
+    line, pooled over tokens.
+
+    Parameters
+    ----------
+    found : DataFrame
+        Of `study`.
+    by : str
+        Column with the arms.
+    n_boot, seed
+        Of the intervals.
+
+    Returns
+    -------
+    DataFrame
+        `by`, measure, and the fields of `inference.Interval`.
+    """
+    rows = []
+    for arm, part in found.groupby(by, sort=False):
+        sums, groups = _columns(part)
+        table = inference.intervals(sums, _measured, groups=groups, n_boot=n_boot, seed=seed)
+        rows.append(table.assign(**{by: arm, "measure": MEASURES}))
+    return pd.concat(rows, ignore_index=True)[[by, "measure", *inference.Interval._fields]]
+
+
+def differences(found, pairs, by="arm", n_boot=2000, seed=42):
+    """What one arm has more than another, on the same clips, with intervals over recordings.
+
+    `pairs`: (arm, other arm). Returns DataFrame: `by`, minus, measure, and the fields of
+    `inference.Interval`.
+    """
+    rows = []
+    for one, two in pairs:
+        (first, groups), (second, _) = (_columns(found[found[by] == arm]) for arm in (one, two))
+        width = first.shape[1]
+        table = inference.intervals(
+            np.hstack([first, second]),
+            lambda sums, w=width: _measured(sums[..., :w]) - _measured(sums[..., w:]),
+            groups=groups, n_boot=n_boot, seed=seed,
+        )  # fmt: skip
+        rows.append(table.assign(**{by: one, "minus": two, "measure": MEASURES}))
+    return pd.concat(rows, ignore_index=True)[[by, "minus", "measure", *inference.Interval._fields]]
+
+
+def by_seed(found, by="arm"):
+    """Choice accuracy and perplexity of each training: DataFrame `by`, seed, one column each."""
+    rows = []
+    for (arm, seed), part in found.groupby([by, "seed"], sort=False):
+        accuracy, perplexity = _measured(_columns(part)[0].sum(axis=0))
+        rows.append({by: arm, "seed": seed, MEASURES[0]: accuracy, MEASURES[1]: perplexity})
+    return pd.DataFrame(rows)
