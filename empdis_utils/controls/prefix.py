@@ -10,12 +10,16 @@ import numpy as np
 import pandas as pd
 from joblib import delayed
 
+from empdis_utils.controls import planted_lines
 from empdis_utils.data import splits
 from empdis_utils.data.workers import parallel
 from empdis_utils.measures import inference
 from empdis_utils.models import respond
 
-__all__ = ["ARMS", "balanced", "by_seed", "compared", "differences", "prefixes", "study"]
+__all__ = [
+    "ARMS", "balanced", "by_kind", "by_seed", "compared", "differences", "exchanged", "marked", "prefixes",
+    "study",
+]  # fmt: skip
 
 #: Kinds of prefix: what each is called on a page.
 ARMS = {
@@ -56,17 +60,30 @@ def balanced(rows, tone, seed=42):
     return np.concatenate([np.resize(rng.permutation(part), most) for part in parts])
 
 
-def _one(model, lines, sound, picture, arm, seed, fold, train, test, how):
+def exchanged(prompts, n, seed=42):
+    """Prompts for 2 n balanced rows: the same ones for both tones, so that none tells the tone.
+
+    `prompts`: those there are. Without this the words of the clips that train lean to one tone, and
+    those held out to the other: a model of words would be *below* chance.
+    """
+    order = np.random.default_rng([seed, 7]).permutation(np.unique(prompts))
+    return np.tile(np.resize(order, n), 2)
+
+
+def _one(model, lines, sound, picture, arm, seed, fold, train, test, exchange, how):
     """Train one arm on one fold and ask it about the others."""
     sound, picture = prefixes(arm, sound, picture, train, test, seed)
     prompts, right, wrong = (lines[name].to_numpy() for name in ("prompt", "right", "wrong"))
-    tone = lines["tone"].to_numpy()
-    history = respond.fit(
-        model, prompts, right, sound, picture, rows=balanced(train, tone, seed), seed=seed, **how
+    rows = balanced(train, lines["tone"].to_numpy(), seed)
+
+    def seen(rows):
+        return (None, None) if sound is None else (sound[rows], picture[rows])
+
+    asked = exchanged(prompts, len(rows) // 2, seed) if exchange else prompts[rows]
+    history = respond.fit(model, asked, right[rows], *seen(rows), seed=seed, **how)
+    told, other = (
+        respond.score(model, prompts[test], x[test], *seen(test)) for x in (right, wrong)
     )
-    own = (None, None) if sound is None else (sound[test], picture[test])
-    told = respond.score(model, prompts[test], right[test], *own)
-    other = respond.score(model, prompts[test], wrong[test], *own)
     margin = other["nll"] - told["nll"]
     return lines.iloc[test][["clip_id", "dialog_id", "tone"]].reset_index(drop=True).assign(
         arm=arm, seed=seed, fold=fold, nll=told["nll"], n_tokens=told["n_tokens"],
@@ -75,7 +92,7 @@ def _one(model, lines, sound, picture, arm, seed, fold, train, test, how):
 
 
 def study(model, lines, sound, picture, *, arms=tuple(ARMS), seeds=(42,), n_folds=4, fold_seed=42,
-          n_jobs=1, **how):  # fmt: skip
+          exchange=False, n_jobs=1, **how):  # fmt: skip
     """Answers to held-out clips by models of each arm, seed and fold.
 
     Parameters
@@ -89,6 +106,8 @@ def study(model, lines, sound, picture, *, arms=tuple(ARMS), seeds=(42,), n_fold
     arms, seeds : sequence
     n_folds, fold_seed : int
         Folds of whole recordings.
+    exchange : bool
+        Train with the same prompts for both tones; see `exchanged`.
     n_jobs : int
         Processes.
     **how
@@ -105,7 +124,7 @@ def study(model, lines, sound, picture, *, arms=tuple(ARMS), seeds=(42,), n_fold
     lines, sound, picture = lines.iloc[used].reset_index(drop=True), sound[used], picture[used]
     folds = splits.crossfit_folds(lines.assign(y=lines["tone"]), n_folds, fold_seed).to_numpy()
     fits = (
-        delayed(partial(_one, how=how))(
+        delayed(partial(_one, exchange=exchange, how=how))(
             lines, sound, picture, arm, seed, fold,
             np.flatnonzero(folds != fold), np.flatnonzero(folds == fold),
         )
@@ -197,3 +216,36 @@ def by_seed(found, by="arm"):
         accuracy, perplexity = _measured(_columns(part)[0].sum(axis=0))
         rows.append({by: arm, "seed": seed, MEASURES[0]: accuracy, MEASURES[1]: perplexity})
     return pd.DataFrame(rows)
+
+
+def marked(model, truth, manifest, sound, picture, *, seed=42, **how):
+    """The same model with each kind of marker in its prompt; the prefix is always the clip's own.
+
+    `truth`, `manifest`: as for `planted_lines.by_majority`. `seed`: of the shuffled marker.
+    `**how`: of `study`. Returns DataFrame: as `study`, with marker (a value of `planted_lines.TOLD`) and
+    kind ("words and face differ", "words and face agree").
+    """
+    parts = []
+    for marker, called in planted_lines.TOLD.items():
+        lines = planted_lines.by_majority(truth, manifest, marker, seed)
+        found = study(model, lines, sound, picture, arms=("true",), **how)
+        differs = lines.set_index("clip_id")["mismatch"].loc[found["clip_id"]].to_numpy()
+        kind = np.where(differs, "words and face differ", "words and face agree")
+        parts.append(found.assign(marker=called, kind=kind))
+    return pd.concat(parts, ignore_index=True)
+
+
+def by_kind(found, n_boot=2000, seed=42):
+    """Markers on clips whose words and face differ, and on the others, with intervals.
+
+    `found`: of `marked`. Returns two DataFrames, with a column kind before those of `compared` and
+    of `differences`: each marker against none, and the clip's own against another clip's.
+    """
+    none, own, other, telling = planted_lines.TOLD.values()
+    pairs = [(own, none), (own, other), (other, none), (telling, none)]
+    levels, gains = [], []
+    for kind, part in found.groupby("kind", sort=False):
+        how = dict(by="marker", n_boot=n_boot, seed=seed)
+        levels.append(compared(part, **how).assign(kind=kind))
+        gains.append(differences(part, pairs, **how).assign(kind=kind))
+    return pd.concat(levels, ignore_index=True), pd.concat(gains, ignore_index=True)
