@@ -17,8 +17,8 @@ from empdis_utils.measures import inference
 from empdis_utils.models import respond
 
 __all__ = [
-    "ARMS", "balanced", "by_kind", "by_seed", "compared", "differences", "exchanged", "marked", "prefixes",
-    "study",
+    "ARMS", "balanced", "by_kind", "by_seed", "compared", "differences", "exchanged", "marked",
+    "prefixes", "study",
 ]  # fmt: skip
 
 #: Kinds of prefix: what each is called on a page.
@@ -222,8 +222,8 @@ def marked(model, truth, manifest, sound, picture, *, seed=42, **how):
     """The same model with each kind of marker in its prompt; the prefix is always the clip's own.
 
     `truth`, `manifest`: as for `planted_lines.by_majority`. `seed`: of the shuffled marker.
-    `**how`: of `study`. Returns DataFrame: as `study`, with marker (a value of `planted_lines.TOLD`) and
-    kind ("words and face differ", "words and face agree").
+    `**how`: of `study`. Returns DataFrame: as `study`, with marker (a value of
+    `planted_lines.TOLD`) and kind ("words and face differ", "words and face agree").
     """
     parts = []
     for marker, called in planted_lines.TOLD.items():

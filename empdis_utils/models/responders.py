@@ -7,6 +7,7 @@ adapts the language model. Any causal language model of transformers does, by hu
 
 import importlib.util
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,7 +100,9 @@ def lacking(name, checkpoint=None, four_bit=None):
         found += _lacking_four_bit(name)
     try:
         with quiet():
-            AutoConfig.from_pretrained(source)
+            config = AutoConfig.from_pretrained(source)
+        if type(config) not in AutoModelForCausalLM._model_mapping:
+            found.append(f"Model: {source} is a {config.model_type}, no causal language model.")
     except (OSError, ValueError):
         found.append(
             f"Model: {source} is neither in the local Hugging Face cache nor can be downloaded; "
@@ -398,14 +401,16 @@ def _adapted(lm, responder, adapter, lora, four_bit):
 
     if four_bit:
         lm = peft.prepare_model_for_kbit_training(lm)
-    if adapter is not None:
-        return peft.PeftModel.from_pretrained(lm, str(adapter), is_trainable=True)
     targets = responder.targets
     targets = targets if isinstance(targets, str) else list(targets)
     config = peft.LoraConfig(task_type="CAUSAL_LM", target_modules=targets, **lora)
-    try:
-        return peft.get_peft_model(lm, config)
-    except ValueError:
-        raise ResponderError(
-            f"{type(lm).__name__} has no modules {targets} for LoRA; use the responder 'auto'."
-        ) from None
+    with warnings.catch_warnings():  # peft asks transformers in a way that will go
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        if adapter is not None:
+            return peft.PeftModel.from_pretrained(lm, str(adapter), is_trainable=True)
+        try:
+            return peft.get_peft_model(lm, config)
+        except ValueError:
+            raise ResponderError(
+                f"{type(lm).__name__} has no modules {targets} for LoRA; use the responder 'auto'."
+            ) from None

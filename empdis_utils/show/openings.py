@@ -16,8 +16,9 @@ __all__ = [
     "acted", "channels_point", "choices", "conflict", "data", "disagreement", "encoders_point",
     "entropy", "entropy_point", "features", "flag_point", "fusion", "fusion_point",
     "human_study", "incongruence", "listed", "marker", "mismatch", "pointed", "prefix",
-    "prefix_point", "recordings_point", "recovery", "recovery_point", "replication", "sarcasm", "seeds_point", "simulation",
-    "specification", "split", "split_point", "unimodal", "verdict", "votes", "words",
+    "prefix_point", "recordings_point", "recovery", "recovery_point", "replication", "sarcasm",
+    "seeds_point", "simulation", "specification", "split", "split_point", "unimodal", "verdict",
+    "votes", "words",
 ]  # fmt: skip
 
 DIVIDED = "red+green - blue+yellow"
