@@ -11,14 +11,14 @@ import pandas as pd
 from joblib import delayed
 
 from empdis_utils.controls import planted_lines
-from empdis_utils.data import splits
+from empdis_utils.data.splits import crossfit_folds
 from empdis_utils.data.workers import parallel
 from empdis_utils.measures import inference
 from empdis_utils.models import respond
 
 __all__ = [
     "ARMS", "balanced", "by_kind", "by_seed", "compared", "differences", "exchanged", "marked",
-    "prefixes", "study",
+    "prefixes", "study", "usable",
 ]  # fmt: skip
 
 #: Kinds of prefix: what each is called on a page.
@@ -92,7 +92,7 @@ def _one(model, lines, sound, picture, arm, seed, fold, train, test, exchange, h
 
 
 def study(model, lines, sound, picture, *, arms=tuple(ARMS), seeds=(42,), n_folds=4, fold_seed=42,
-          exchange=False, n_jobs=1, **how):  # fmt: skip
+          splits_of=None, exchange=False, n_jobs=1, **how):  # fmt: skip
     """Answers to held-out clips by models of each arm, seed and fold.
 
     Parameters
@@ -106,6 +106,8 @@ def study(model, lines, sound, picture, *, arms=tuple(ARMS), seeds=(42,), n_fold
     arms, seeds : sequence
     n_folds, fold_seed : int
         Folds of whole recordings.
+    splits_of : pair of str, optional
+        Values of the column split that train and are asked, in place of folds.
     exchange : bool
         Train with the same prompts for both tones; see `exchanged`.
     n_jobs : int
@@ -119,26 +121,36 @@ def study(model, lines, sound, picture, *, arms=tuple(ARMS), seeds=(42,), n_fold
         clip_id, dialog_id, tone, arm, seed, fold, nll (of the right line), n_tokens, correct (1
         where the right line is likelier than the other, 0.5 on a tie), train_loss.
     """
-    there = np.isfinite(sound).all(axis=1) & np.isfinite(picture).all(axis=1)
-    used = np.flatnonzero((lines["status"] == "ok").to_numpy() & there)
+    used = usable(lines, sound, picture)
     lines, sound, picture = lines.iloc[used].reset_index(drop=True), sound[used], picture[used]
-    folds = splits.crossfit_folds(lines.assign(y=lines["tone"]), n_folds, fold_seed).to_numpy()
+    if splits_of is None:
+        folds = crossfit_folds(lines.assign(y=lines["tone"]), n_folds, fold_seed).to_numpy()
+        parts = [(np.flatnonzero(folds != k), np.flatnonzero(folds == k)) for k in range(n_folds)]
+    else:
+        parts = [tuple(np.flatnonzero(lines["split"] == name) for name in splits_of)]
     fits = (
         delayed(partial(_one, exchange=exchange, how=how))(
-            lines, sound, picture, arm, seed, fold,
-            np.flatnonzero(folds != fold), np.flatnonzero(folds == fold),
+            lines, sound, picture, arm, seed, fold, train, test
         )
         for arm in arms
         for seed in seeds
-        for fold in range(n_folds)
-    )  # fmt: skip
+        for fold, (train, test) in enumerate(parts)
+    )
     return pd.concat(parallel(fits, n_jobs, shared=model), ignore_index=True)
+
+
+def usable(lines, sound, picture, split=None):
+    """Rows whose status is "ok" and that have both embeddings, of one split or of all: int [k]."""
+    there = np.isfinite(sound).all(axis=1) & np.isfinite(picture).all(axis=1)
+    there &= (lines["status"] == "ok").to_numpy()
+    return np.flatnonzero(there if split is None else there & (lines["split"] == split).to_numpy())
 
 
 def _balanced_accuracy(sums):
     right_1, n_1, right_0, n_0 = np.moveaxis(sums[..., :4], -1, 0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        return (right_1 / n_1 + right_0 / n_0) / 2
+        one, zero = right_1 / n_1, right_0 / n_0
+    return np.where(n_0 == 0, one, (one + zero) / 2)
 
 
 def _measured(sums):
@@ -165,7 +177,8 @@ def compared(found, by="arm", n_boot=2000, seed=42):
     """Choice accuracy and perplexity of each arm, with intervals over recordings.
 
     Accuracy is the mean of the two tones' shares, so that one half is chance whatever the shares of
-    the tones: a model that always gives the same line has exactly that. Perplexity is of the right
+    the tones: a model that always gives the same line has exactly that. (With tone 1 alone, it is
+    the share that is right.) Perplexity is of the right
     line, pooled over tokens.
 
     Parameters

@@ -13,12 +13,12 @@ from empdis_utils.show import style
 from empdis_utils.show.style import by_side, estimate_text
 
 __all__ = [
-    "acted", "channels_point", "choices", "conflict", "data", "disagreement", "encoders_point",
-    "entropy", "entropy_point", "features", "flag_point", "fusion", "fusion_point",
-    "human_study", "incongruence", "listed", "marker", "mismatch", "pointed", "prefix",
-    "prefix_point", "recordings_point", "recovery", "recovery_point", "replication", "sarcasm",
-    "seeds_point", "simulation", "specification", "split", "split_point", "unimodal", "verdict",
-    "votes", "words",
+    "acted", "answers", "channels_point", "choices", "conflict", "data", "disagreement",
+    "encoders_point", "entropy", "entropy_point", "features", "flag_point", "fusion",
+    "fusion_point", "human_study", "incongruence", "listed", "marker", "mismatch", "pointed",
+    "prefix", "prefix_point", "recordings_point", "recovery", "recovery_point", "replication",
+    "sarcasm", "seeds_point", "simulation", "specification", "split", "split_point", "unimodal",
+    "verdict", "votes", "words",
 ]  # fmt: skip
 
 DIVIDED = "red+green - blue+yellow"
@@ -800,6 +800,23 @@ def prefix(found, gains, marked) -> style.Sentence:
         f"with its own prefix the model picks the right line for {estimate_text(at.loc['true'])} "
         f"of held-out synthetic clips (one half is chance), with {listed(told)}: {verdict(found)}.",
         f"{marker(marked)}.",
+    )
+
+
+def answers(found, gains) -> style.Sentence:
+    """Chapter 12, answers: does the prefix help a large model find the true next line?
+
+    `found`, `gains`: as for `prefix`, of the arms that ran.
+    """
+    at = found.query(ACCURACY).set_index("arm")
+    told = []
+    for row in gains.query(ACCURACY).to_dict("records"):
+        side = by_side(row, "fewer than", "not shown to be more than", "more than")
+        told.append(f"{side} with {OTHER_PREFIXES[row['minus']]} ({estimate_text(row)})")
+    return _says(
+        f"with its own prefix the model finds the true next line likelier than another for "
+        f"{estimate_text(at.loc['true'])} of held-out lines.",
+        f"that is {listed(told)}.",
     )
 
 
