@@ -376,6 +376,8 @@ def check_first(jobs):
     for job in jobs:
         if job.chapter == "02_unimodal" and job.reasons:
             run.check_encoders(job.profile)
+        if job.chapter == "12_answers" and job.reasons:
+            run.check_responder(job.profile)
     run.check_cluster()
 
 

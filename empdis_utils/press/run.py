@@ -40,10 +40,10 @@ from empdis_utils.press.parameters import (
 )
 
 __all__ = [
-    "MemoryWatch", "Tee", "check_cluster", "check_encoders", "corpus_hashes", "environment",
-    "execute", "explain_death", "explain_failure", "git_state", "is_outdated", "keep",
-    "read_by", "record", "run_chapter", "story", "table_owners", "tables_mark", "tables_of",
-    "why_stale", "write_if_changed",
+    "MemoryWatch", "Tee", "check_cluster", "check_encoders", "check_responder", "corpus_hashes",
+    "environment", "execute", "explain_death", "explain_failure", "git_state", "is_outdated",
+    "keep", "read_by", "record", "run_chapter", "story", "table_owners", "tables_mark",
+    "tables_of", "why_stale", "write_if_changed",
 ]  # fmt: skip
 
 # One thread per chapter: the same bytes on any number of cores.
@@ -470,6 +470,25 @@ def check_encoders(profile):
         raise RunError(f"profile {profile} cannot run, {len(found)} things are missing:\n  {lines}")
 
 
+def check_responder(profile):
+    """Refuse a profile whose language model, encoders or clips are not at hand, before it runs.
+
+    Everything that chapter 12, answers, needs and does not find is named, one sentence each.
+    """
+    from empdis_utils.data import turns
+    from empdis_utils.models import frozen, responders
+
+    given = all_parameters(profile, "12_answers")
+    found = responders.lacking(given["responder"], given["checkpoint"], given["four_bit"])
+    for side in ("sound", "picture"):
+        for name, checkpoint in given[side].items():
+            found += frozen.lacking(name, checkpoint)
+    found += turns.lacking(given["turns"], given["media"])
+    if found := list(dict.fromkeys(found)):
+        lines = "\n  ".join(found)
+        raise RunError(f"profile {profile} cannot run, {len(found)} things are missing:\n  {lines}")
+
+
 def check_cluster():
     """Refuse a Dask cluster (``$EMPDIS_DASK``) that cannot do the work, before anything runs."""
     if os.environ.get("EMPDIS_DASK"):
@@ -501,6 +520,8 @@ def main(argv=None):
                 chapter_parameters(asked.profile, chapter, asked.overrides)
             if "02_unimodal" in chapters:
                 check_encoders(asked.profile)
+            if "12_answers" in chapters:
+                check_responder(asked.profile)
             check_cluster()
         else:
             run_chapter(asked.profile, asked.chapter, asked.runs, asked.run, asked.overrides)

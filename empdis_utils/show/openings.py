@@ -13,12 +13,12 @@ from empdis_utils.show import style
 from empdis_utils.show.style import by_side, estimate_text
 
 __all__ = [
-    "acted", "channels_point", "choices", "conflict", "data", "disagreement", "encoders_point",
-    "entropy", "entropy_point", "features", "flag_point", "fusion", "fusion_point",
-    "human_study", "incongruence", "listed", "mismatch", "pointed", "recordings_point",
-    "recovery", "recovery_point", "replication", "sarcasm", "seeds_point", "simulation",
-    "speaker", "specification", "split", "split_point", "unimodal", "uses", "uses_point", "votes",
-    "words",
+    "acted", "answers", "channels_point", "choices", "conflict", "data", "disagreement",
+    "encoders_point", "entropy", "entropy_point", "features", "flag_point", "fusion",
+    "fusion_point", "human_study", "incongruence", "listed", "marker", "mismatch", "pointed",
+    "prefix", "prefix_point", "recordings_point", "recovery", "recovery_point", "replication",
+    "sarcasm", "seeds_point", "simulation", "speaker", "specification", "split", "split_point",
+    "unimodal", "uses", "uses_point", "verdict", "votes", "words",
 ]  # fmt: skip
 
 DIVIDED = "red+green - blue+yellow"
@@ -801,6 +801,89 @@ def mismatch(found, first, second, n) -> style.Sentence:
         f"(AUROC {estimate_text(trained)} against {estimate_text(free)}; difference "
         f"{estimate_text(gain)}).",
         f"beside these: {listed(told)}.",
+    )
+
+
+ACCURACY = "measure == 'choice accuracy'"
+OTHER_PREFIXES = {
+    "zero": "words alone",
+    "shuffled": "another clip's prefix",
+    "mean": "the mean prefix",
+}
+
+
+def prefix(found, gains, marked) -> style.Sentence:
+    """Chapter 12, respond: does the prefix carry the cue, and does a marker of mismatch help?
+
+    `found`: of `prefix.compared`. `gains`: of `prefix.differences`, each other prefix as `minus`.
+    `marked`: the differences of `prefix.by_kind`.
+    """
+    at = found.query(ACCURACY).set_index("arm")
+    told = [f"{said} {estimate_text(at.loc[arm])}" for arm, said in OTHER_PREFIXES.items()]
+    return _says(
+        f"with its own prefix the model picks the right line for {estimate_text(at.loc['true'])} "
+        f"of held-out synthetic clips (one half is chance), with {listed(told)}: {verdict(found)}.",
+        f"{marker(marked)}.",
+    )
+
+
+def answers(found, gains) -> style.Sentence:
+    """Chapter 12, answers: does the prefix help a large model find the true next line?
+
+    `found`, `gains`: as for `prefix`, of the arms that ran.
+    """
+    at = found.query(ACCURACY).set_index("arm")
+    told = []
+    for row in gains.query(ACCURACY).to_dict("records"):
+        side = by_side(row, "fewer than", "not shown to be more than", "more than")
+        told.append(f"{side} with {OTHER_PREFIXES[row['minus']]} ({estimate_text(row)})")
+    return _says(
+        f"with its own prefix the model finds the true next line likelier than another for "
+        f"{estimate_text(at.loc['true'])} of held-out lines.",
+        f"that is {listed(told)}.",
+    )
+
+
+def prefix_point(found) -> str:
+    """What the figure of prefixes shows."""
+    said = verdict(found)
+    return said[0].upper() + said[1:]
+
+
+def verdict(found) -> str:
+    """What the prefixes say together: the controls that cannot know must stay at chance."""
+    at = found.query(ACCURACY).set_index("arm")
+    over = {arm: _over(row, "estimate", 0.5) for arm, row in at.iterrows()}
+    if any(by_side(over[arm], False, False, True) for arm in OTHER_PREFIXES):
+        return "not diagnostic, as a prefix that cannot know is above chance, too"
+    return by_side(
+        over["true"],
+        "the mechanism fails, worse than chance",
+        "that the prefix carries the cue is not shown",
+        "the prefix carries the cue",
+    )
+
+
+def marker(gains) -> str:
+    """Whether a marker of mismatch helps on clips whose words and face differ.
+
+    `gains`: the differences of `prefix.by_kind`. A marker that tells the answer must help; else the
+    model reads no markers, and nothing follows.
+    """
+    rows = gains.query(f"{ACCURACY} and kind == 'words and face differ'")
+    rows = rows.set_index(["marker", "minus"])
+    own, none, other = "the clip's own marker", "no marker", "another clip's marker"
+    telling = rows.loc[("a marker that tells the answer", none)]
+    if not by_side(telling, False, False, True):
+        return (
+            "whether a marker of mismatch helps cannot be told: even one that tells the answer is "
+            f"not shown to help ({estimate_text(telling)})"
+        )
+    gain, over = rows.loc[(own, none)], rows.loc[(own, other)]
+    side = by_side(gain, "hurts", "is not shown to help", "helps")
+    return (
+        f"where words and face contradict each other, telling the model so {side} (accuracy "
+        f"{estimate_text(gain)} more; than another clip's marker: {estimate_text(over)})"
     )
 
 
