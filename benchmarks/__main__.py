@@ -60,7 +60,7 @@ def main():
     for part in chosen:
         print(f"== {part}", flush=True)
         said[part], parts[part] = measure(part)
-    whole = len(chosen) == len(PARTS)
+    whole = set(chosen) == set(PARTS)
     some = "" if whole else "-" + "-".join(n.removeprefix("bench_") for n in chosen)
     name = time.strftime("%Y-%m-%d") + some
     RESULTS.mkdir(exist_ok=True)
