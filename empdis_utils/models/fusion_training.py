@@ -456,7 +456,7 @@ def fit(
         )
         file = kept = None
         if resume:
-            file = _FitFile(embeddings, y, train, val, recipe, [seed, n_classes])
+            file = _FitFile(embeddings, y, train, val, recipe, [int(seed), n_classes])
             kept = file.read()
         if kept is None:
             kept = _train(model, take, train, val, recipe)
@@ -538,7 +538,8 @@ class _FitFile:
         if len(embeddings) == 1:
             recipe = recipe | {"pooling": "sum"}  # over one modality, all pooling is the same
         code = code_of(fit, packages=("torch", "numpy"))
-        digest = hashlib.sha256(json.dumps([sorted(recipe.items()), settings, code]).encode())
+        about = json.dumps([sorted(recipe.items()), settings, code], default=str)
+        digest = hashlib.sha256(about.encode())
         for rows in (train, np.zeros(0, int) if val is None else val):
             for name, array in {**embeddings, "y": y}.items():
                 part = np.ascontiguousarray(array[rows])

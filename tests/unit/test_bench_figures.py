@@ -89,13 +89,17 @@ def test_goals_stand_beside_what_was_measured(results, tmp_path):
     folder.mkdir(parents=True)
     chapters = {c: {"seconds": 100.0, "started": f"2026-02-0{c} 10:00 UTC"} for c in "123"}
     (folder / "provenance.json").write_text(json.dumps({"chapters": chapters}))
+    quick = folder.parents[1] / "_build" / "runs" / "empspeech"
+    quick.mkdir(parents=True)
+    (quick / "provenance.json").write_text(json.dumps({"chapters": {"1": chapters["1"]}}))
     lines = goals.page(results, "here", root=tmp_path).splitlines()
     cells = [[cell.strip() for cell in line.split("|")] for line in lines if line[:1] == "|"]
     rows = {line[1]: line[2:6] for line in cells}
     assert rows["`make book`, fixture, environment ready"][:3] == ["≤ 150 s", "300 s", "no"]
     assert rows["MOSI, all chapters"][:3] == ["≤ 240 s", "300 s", "no"]
     assert rows["MOSI, all chapters"][3] == "2026-02-03, sum over 3 chapters"
-    assert rows["EMPSPEECH, all chapters"][1:] == ["not measured", "", ""]
+    assert rows["EMPSPEECH, all chapters"][1:3] == ["100 s", "with fits that may have been kept"]
+    assert rows["clean clone to first page"][1:] == ["not measured", "", ""]
     assert "Measured on: here." in lines
 
 

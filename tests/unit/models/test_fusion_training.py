@@ -397,6 +397,8 @@ def test_a_fit_is_read_only_if_nothing_it_depends_on_has_changed(kept, edited):
          "missing": "zero"},
     ):  # fmt: skip
         assert [kept(**change)[1], kept(**change)[1]] == [1, 0], change
+    assert kept(seed=np.int64(1), recipe=SMALL | {"dropout": np.float32(0.3)})[1] == 1
+    assert kept(seed=np.int64(1))[1] == 0
     assert kept(emb=changed(140))[1] == 0, "a clip that is neither in training nor in validation"
     assert kept(y=np.r_[y[:140], 1 - y[140:]])[1] == 0
     edited(training, '"""Seed torch and use one thread', '"""Seed torch, use one thread')
