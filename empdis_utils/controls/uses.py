@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import pandas as pd
@@ -18,6 +19,7 @@ from empdis_utils.controls import (
     using,
 )
 from empdis_utils.data import corpora, tables
+from empdis_utils.measures import inference
 from empdis_utils.models import encoders, fusion
 
 __all__ = ["Given", "measure", "read", "views"]
@@ -151,16 +153,29 @@ def _annotators(given, *, n_seeds, n_jobs, seed, **how):
     return using.of_recordings(table, annotators.MEASURES, **how)
 
 
+def _lacking(given) -> str:
+    """Why nothing can be learned from these views; "" if something can."""
+    n = given.dialog.nunique()
+    reasons = {
+        "features of one kind only, and two are needed to disagree": len(given.views) < 2,
+        "labels other than 0 and 1": not set(given.manifest["y"]) <= {0, 1},
+        f"too few recordings (n={n})": n < inference.MIN_RECORDINGS,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
 def _learning(use, study):
     """A use that trains on `views`: `next_clips` or `curriculum`."""
+    absent = partial(using.absent, use, measure=next(iter(study.MEASURES)))
 
     def function(given, *, n_seeds, n_jobs, seed, **how):
-        if len(given.views) < 2:
-            reason = "features of one kind only, and two are needed to disagree"
-            return using.absent(use, given.corpus, next(iter(study.MEASURES)), reason)
-        table = study.compare(
-            given.views, given.manifest, n_repeats=n_seeds, n_jobs=n_jobs, seed=seed
-        )
+        if reason := _lacking(given):
+            return absent(corpus=given.corpus, reason=reason)
+        many = dict(n_repeats=n_seeds, n_jobs=n_jobs, seed=seed)
+        try:
+            table = study.compare(given.views, given.manifest, **many)
+        except next_clips.TooFewClips as error:
+            return absent(corpus=given.corpus, reason=str(error))
         note = TWO_READINGS if all(name.startswith("text") for name in given.views) else ""
         how |= dict(corpus=given.corpus, seed=seed, note=note)
         return using.of_recordings(table, study.MEASURES, **how)
