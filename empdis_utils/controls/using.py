@@ -20,8 +20,8 @@ from empdis_utils.measures.disagreement import Models, models_of
 from empdis_utils.places import ROOT
 
 __all__ = [
-    "BASELINE", "CONTROL", "DISAGREEMENT", "SHOWN", "Trained", "absent", "declared", "distance",
-    "in_points", "joined", "mean_of", "of_recordings", "measured", "verdict",
+    "BASELINE", "CONTROL", "DISAGREEMENT", "SHOWN", "Trained", "absent", "declared", "described",
+    "distance", "in_points", "joined", "mean_of", "of_recordings", "measured", "verdict",
 ]  # fmt: skip
 
 DISAGREEMENT, CONTROL, BASELINE = "disagreement", "retrained control", "baseline"
@@ -44,6 +44,25 @@ def declared(path: str | Path = ROOT / "book" / "uses.yml") -> dict[str, dict]:
         if use["direction"] not in SIGN:
             raise ValueError(f"{path}: direction of {name} must be higher or lower")
     return uses
+
+
+def described(uses: Mapping[str, Mapping]) -> pd.DataFrame:
+    """Uses of `declared` for reading: a row each, indexed by title.
+
+    Columns question, measure (with what it says and which way is better), disagreement, control,
+    baselines.
+    """
+    rows = {
+        use["title"]: {
+            "question": use["question"],
+            "measure": f"{use['measure']} ({use['direction']} is better). {use['says']}",
+            "disagreement": use["disagreement"],
+            "control": use["control"],
+            "baselines": ", ".join(use["baselines"]),
+        }
+        for use in uses.values()
+    }
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def distance(p, q) -> np.ndarray:

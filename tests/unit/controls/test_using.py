@@ -197,6 +197,15 @@ def test_the_book_declares_its_uses_with_a_date_before_the_results():
         assert use["direction"] in using.SIGN and use["baselines"] and use["secondary"]
 
 
+def test_uses_are_described_in_a_row_each():
+    uses = using.declared()
+    table = using.described(uses)
+    assert list(table.index) == [use["title"] for use in uses.values()]
+    row = table.loc[uses["abstain"]["title"]]
+    assert row["measure"].startswith("AURC (lower is better). Mean error rate")
+    assert row["baselines"].split(", ") == uses["abstain"]["baselines"]
+
+
 def test_an_entry_that_lacks_a_key_is_named(tmp_path):
     path = tmp_path / "uses.yml"
     path.write_text(yaml.safe_dump({"uses": {"mine": {"title": "x"}}}))
