@@ -123,6 +123,9 @@ def _votes(given, **how):
         enough = by[modality].sum(axis=1) >= lots * label_repair.N_VOTES
         clips = clips[clips.isin(enough.index[enough])]
     counts = [by[modality].loc[clips].to_numpy() for modality in least]
+    if manifest.loc[clips, "dialog_id"].nunique() < 2:
+        reason = f"too few clips with enough votes to draw from (n={len(clips)})"
+        return using.absent("label_repair", given.corpus, "AUROC", reason)
     note = f"{len(manifest) - len(clips)} clips have too few votes to draw from"
     return label_repair.study(
         label_repair.of_votes(*counts), pd.factorize(manifest.loc[clips, "label"], sort=True)[0],
@@ -144,9 +147,11 @@ def _adaptive(given, **how):
 
 def _annotators(given, *, n_seeds, n_jobs, seed, **how):
     answers = label_repair.answers(given.votes)
-    table = annotators.compare(
-        given.votes, given.dialog, answers, n_draws=n_seeds, n_jobs=n_jobs, seed=seed
-    )
+    how_often = dict(n_draws=n_seeds, n_jobs=n_jobs, seed=seed)
+    try:
+        table = annotators.compare(given.votes, given.dialog, answers, **how_often)
+    except ValueError as error:  # too few votes: it says so
+        return using.absent("annotators", given.corpus, "correct majority", str(error))
     drawn = f"in each of {n_seeds} draws, {table.attrs['n_clips']} of {len(given.manifest)} clips"
     note = f"{drawn}; {annotators.WHO_SEES_WHAT}"
     how |= dict(corpus=given.corpus, seed=seed, note=note)

@@ -172,3 +172,13 @@ def test_a_run_is_read_with_what_it_made(tmp_path):
     assert got.corpus == "mine" and len(got.compared) == len(compared())
     assert got.predictions is None and list(got.views) == ["text"]
     assert len(got.manifest) == len(corpora.load("fixture").manifest)
+
+
+def test_too_few_votes_are_a_row_with_the_reason():
+    votes = pd.concat(
+        manifest()[["clip_id"]].assign(modality=m, A=1, B=0, n=1, status="ok", reason="")
+        for m in ("audio", "video", "audio+video")
+    )
+    for use, reason in (("annotators", "no clip has 4 votes"), ("label_repair", "(n=0)")):
+        scores, gains = uses.measure(use, given(votes=votes), n_seeds=1, n_boot=100)
+        assert scores.empty and reason in gains["reason"].item()
