@@ -180,9 +180,9 @@ def _one_draw(votes, recordings, *, n_clips, n_rounds, share, crowds, seed):
     for_sale = total - np.floor(POOL_SHARE * total).astype(int)
     held = both[:, -1] - both[np.arange(len(keep)), for_sale]
     rows, policies = [], {"random": None} | signals(voice, face, both, crowds=crowds)
-    for method, signal in policies.items():
+    for method in (name for name in ROLES if name in policies):
         bought = buy(
-            signal, for_sale, n_rounds=n_rounds, batch=round(share * len(keep)),
+            policies[method], for_sale, n_rounds=n_rounds, batch=round(share * len(keep)),
             rng=np.random.default_rng([*np.atleast_1d(seed), 1]),
         )  # fmt: skip
         counts = both[np.arange(len(keep)), bought[1:]]

@@ -185,7 +185,9 @@ def _one_fold(views, manifest, test, *, n_steps, seed):
     ranks = _orders(hard, mapped, y[rows], seed)
     p = np.concatenate([plain, train(x, y, rows, np.stack(list(ranks.values())), **how)], axis=1)
     p_true = np.where(y == 1, p, 1 - p)[:, :, test].clip(1e-6)
-    for i, method in enumerate(["no curriculum", *ranks]):
+    trained = ["no curriculum", *ranks]
+    for method in ROLES:
+        i = trained.index(method)
         found = (p_true[-1, i] > 0.5, p_true[QUARTER, i] > 0.5, -np.log(p_true[-1, i]))
         for measure, each in zip(MEASURES, found, strict=True):
             part = pd.DataFrame({"recording": manifest["dialog_id"][test], "score": each})

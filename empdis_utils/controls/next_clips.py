@@ -22,7 +22,7 @@ from empdis_utils.controls.using import BASELINE, CONTROL, DISAGREEMENT
 from empdis_utils.data import splits
 from empdis_utils.data.workers import parallel
 
-__all__ = ["MEASURES", "ROLES", "chosen", "compare"]
+__all__ = ["MEASURES", "ROLES", "TooFewClips", "chosen", "compare"]
 
 ROLES = {
     committees.CROSS: DISAGREEMENT,
@@ -36,6 +36,10 @@ MEASURES = {
     "area under the learning curve": "higher",
     "accuracy after the last label": "higher",
 }
+
+
+class TooFewClips(ValueError):
+    """No choice is left to a policy; the message says how many clips and labels there are."""
 
 
 def _policy(method, seed):
@@ -151,16 +155,18 @@ def compare(
 
     Raises
     ------
+    TooFewClips
+        There are no more clips than labels to buy.
     ValueError
-        Too few clips to buy from, and as `splits.repeated_folds`.
+        As `splits.repeated_folds`.
     """
     y, recordings = manifest["y"].to_numpy(), manifest["dialog_id"].to_numpy()
     folds = splits.repeated_folds(manifest, n_folds, n_repeats, seed)
     least = min((assigned != fold).sum() for assigned in folds for fold in range(n_folds))
     if least <= n_first + batch * n_rounds:
-        raise ValueError(
+        raise TooFewClips(
             f"{least} clips outside a fold, and {n_first + batch * n_rounds} labels to buy: no "
-            "choice is left; buy fewer"
+            "choice is left"
         )
     how = dict(n_first=n_first, batch=batch, n_rounds=n_rounds)
     jobs = [(repeat, fold) for repeat in range(n_repeats) for fold in range(n_folds)]

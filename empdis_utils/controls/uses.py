@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import NamedTuple
 
 import pandas as pd
@@ -18,6 +19,7 @@ from empdis_utils.controls import (
     using,
 )
 from empdis_utils.data import corpora, tables
+from empdis_utils.measures import inference
 from empdis_utils.models import encoders, fusion
 
 __all__ = ["Given", "measure", "read", "views"]
@@ -121,6 +123,9 @@ def _votes(given, **how):
         enough = by[modality].sum(axis=1) >= lots * label_repair.N_VOTES
         clips = clips[clips.isin(enough.index[enough])]
     counts = [by[modality].loc[clips].to_numpy() for modality in least]
+    if manifest.loc[clips, "dialog_id"].nunique() < 2:
+        reason = f"too few clips with enough votes to draw from (n={len(clips)})"
+        return using.absent("label_repair", given.corpus, "AUROC", reason)
     note = f"{len(manifest) - len(clips)} clips have too few votes to draw from"
     return label_repair.study(
         label_repair.of_votes(*counts), pd.factorize(manifest.loc[clips, "label"], sort=True)[0],
@@ -142,25 +147,40 @@ def _adaptive(given, **how):
 
 def _annotators(given, *, n_seeds, n_jobs, seed, **how):
     answers = label_repair.answers(given.votes)
-    table = annotators.compare(
-        given.votes, given.dialog, answers, n_draws=n_seeds, n_jobs=n_jobs, seed=seed
-    )
+    how_often = dict(n_draws=n_seeds, n_jobs=n_jobs, seed=seed)
+    try:
+        table = annotators.compare(given.votes, given.dialog, answers, **how_often)
+    except ValueError as error:  # too few votes: it says so
+        return using.absent("annotators", given.corpus, "correct majority", str(error))
     drawn = f"in each of {n_seeds} draws, {table.attrs['n_clips']} of {len(given.manifest)} clips"
     note = f"{drawn}; {annotators.WHO_SEES_WHAT}"
     how |= dict(corpus=given.corpus, seed=seed, note=note)
     return using.of_recordings(table, annotators.MEASURES, **how)
 
 
+def _lacking(given) -> str:
+    """Why nothing can be learned from these views; "" if something can."""
+    n = given.dialog.nunique()
+    reasons = {
+        "features of one kind only, and two are needed to disagree": len(given.views) < 2,
+        "labels other than 0 and 1": not set(given.manifest["y"]) <= {0, 1},
+        f"too few recordings (n={n})": n < inference.MIN_RECORDINGS,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), "")
+
+
 def _learning(use, study):
     """A use that trains on `views`: `next_clips` or `curriculum`."""
+    absent = partial(using.absent, use, measure=next(iter(study.MEASURES)))
 
     def function(given, *, n_seeds, n_jobs, seed, **how):
-        if len(given.views) < 2:
-            reason = "features of one kind only, and two are needed to disagree"
-            return using.absent(use, given.corpus, next(iter(study.MEASURES)), reason)
-        table = study.compare(
-            given.views, given.manifest, n_repeats=n_seeds, n_jobs=n_jobs, seed=seed
-        )
+        if reason := _lacking(given):
+            return absent(corpus=given.corpus, reason=reason)
+        many = dict(n_repeats=n_seeds, n_jobs=n_jobs, seed=seed)
+        try:
+            table = study.compare(given.views, given.manifest, **many)
+        except next_clips.TooFewClips as error:
+            return absent(corpus=given.corpus, reason=str(error))
         note = TWO_READINGS if all(name.startswith("text") for name in given.views) else ""
         how |= dict(corpus=given.corpus, seed=seed, note=note)
         return using.of_recordings(table, study.MEASURES, **how)

@@ -82,10 +82,10 @@ def of_use(points, use):
             for v in ("gain", "control_gain")
         )
         words = ("loses to", "is not shown to differ from", "gains over")
-        beside = f"; the control {estimate_text(control, digits=1)}"
+        beside = f"; the control {estimate_text(control)}"
+        side = by_side({e: row[f"gain{end}"] for e, end in ENDS}, *words)
         said.append(
-            f"On {name} it {by_side(gain, *words)} {row['strongest']}: "
-            f"{estimate_text(gain, digits=1)} points"
+            f"On {name} it {side} {row['strongest']}: {estimate_text(gain)} points"
             f"{beside if np.isfinite(control['ci_low']) else '; there is no control'}."
         )
     return Sentence(" ".join(said))
@@ -95,8 +95,8 @@ ENDS = (("ci_low", "_low"), ("ci_high", "_high"))
 
 
 def _rounded(value):
-    """One digit, and never a minus before zero."""
-    return round(value, 1) + 0.0
+    """Two digits, and never a minus before zero."""
+    return round(value, 2) + 0.0
 
 
 def planted(points, titles):
@@ -115,14 +115,12 @@ def planted(points, titles):
 
 def _rows(ax, rows, titles, title, color, wide):
     """Rows of a panel; on a phone what they are stands above their marks."""
-    labels, gap = [], "\n" if wide else ", "
+    labels = []
     for y, row in enumerate(rows.to_dict("records")):
         mark(ax, row["gain"], row["gain_low"], row["gain_high"], y - 0.14, color)
         ends = row["control_gain"], row["control_gain_low"], row["control_gain_high"]
         mark(ax, *ends, y + 0.18, color, hollow=True)
-        labels.append(
-            f"{titles[row['use']]}{gap}{CORPORA[row['corpus']]}\nagainst {row['strongest']}"
-        )
+        labels.append(f"{titles[row['use']]}, {CORPORA[row['corpus']]}\nagainst {row['strongest']}")
     ax.axvline(0, color="black", linewidth=0.8, zorder=0)
     ax.set_yticks(range(len(rows)), labels if wide else [""] * len(rows), fontsize=8.5)
     ax.set_ylim(len(rows) - 0.5, -0.6 if wide else -0.9)

@@ -105,5 +105,7 @@ def test_labels_of_a_coin_teach_nothing():
 
 
 def test_more_labels_than_clips_are_refused():
-    with pytest.raises(ValueError, match="no choice is left"):
+    with pytest.raises(
+        next_clips.TooFewClips, match="80 clips .* 200 labels to buy: no choice is left"
+    ):
         next_clips.compare({}, clips(np.tile([0, 1], 60)), n_rounds=9)

@@ -113,8 +113,22 @@ def test_learning_uses_are_their_tables_by_recording():
     for found, expected in zip(got, by_hand, strict=True):
         pd.testing.assert_frame_equal(found, expected)
         tables.check(found, "uses" if "score" in found else "use_gains")
-    alone = uses.measure("next_clips", given(views={"a": features["a"]}))[1]
-    assert "two are needed to disagree" in alone["reason"].item()
+
+
+@pytest.mark.parametrize(
+    ("changed", "n_views", "reason"),
+    [
+        ({}, 1, "two are needed to disagree"),
+        ({"y": np.arange(N) % 3}, 2, "labels other than 0 and 1"),
+        ({"dialog_id": [f"r{i % 5}" for i in range(N)]}, 2, "too few recordings (n=5)"),
+        ({}, 2, "no choice is left"),
+    ],
+)
+def test_what_cannot_be_learned_is_a_row_with_the_reason(changed, n_views, reason):
+    views = {f"view {k}": np.random.default_rng(k).normal(size=(N, 3)) for k in range(n_views)}
+    one = given(views=views, manifest=manifest(**changed))
+    scores, gains = uses.measure("next_clips", one)
+    assert scores.empty and reason in gains["reason"].item()
 
 
 def test_a_crowd_is_asked_where_to_spend_annotators():
@@ -158,3 +172,13 @@ def test_a_run_is_read_with_what_it_made(tmp_path):
     assert got.corpus == "mine" and len(got.compared) == len(compared())
     assert got.predictions is None and list(got.views) == ["text"]
     assert len(got.manifest) == len(corpora.load("fixture").manifest)
+
+
+def test_too_few_votes_are_a_row_with_the_reason():
+    votes = pd.concat(
+        manifest()[["clip_id"]].assign(modality=m, A=1, B=0, n=1, status="ok", reason="")
+        for m in ("audio", "video", "audio+video")
+    )
+    for use, reason in (("annotators", "no clip has 4 votes"), ("label_repair", "(n=0)")):
+        scores, gains = uses.measure(use, given(votes=votes), n_seeds=1, n_boot=100)
+        assert scores.empty and reason in gains["reason"].item()

@@ -64,11 +64,13 @@ def test_without_real_corpora_or_controls_the_sentences_say_so():
 )
 def test_a_use_follows_its_interval(gain, said):
     text = uses.of_use(points(("abstain", "mosi", gain, 0)), "abstain")
-    assert f"On CMU-MOSI it {said} entropy: {gain:.1f} [" in text and "the control 0.0 [" in text
+    assert f"On CMU-MOSI it {said} entropy: {gain:.2f} [" in text and "the control 0.00 [" in text
+    near = points(("abstain", "mosi", gain * 0.33401, 0, abs(gain) * 0.333))
+    assert said in uses.of_use(near, "abstain")  # the side is not read off rounded ends
 
 
 def test_no_minus_before_zero():
-    assert "-0.0" not in uses.of_use(points(("abstain", "mosi", -0.01, -0.04)), "abstain")
+    assert "-0.00" not in uses.of_use(points(("abstain", "mosi", -0.001, -0.004)), "abstain")
 
 
 def test_uses_without_a_number_or_a_control_say_why():
