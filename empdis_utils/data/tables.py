@@ -207,6 +207,21 @@ SCHEMAS = {
         },
         unique=["claim_id", "profile"],
     ),
+    # a held-out clip's right line, as likely as a model with one kind of prefix finds it
+    "prefix_answers": pa.DataFrameSchema(
+        {
+            "clip_id": _col(str),
+            "dialog_id": _col(str),
+            "tone": _col(int, pa.Check.isin([0, 1])),
+            "arm": _col(str),
+            "seed": _col(int),
+            "fold": _col(int),
+            "nll": _col(float, pa.Check.ge(0)),
+            "n_tokens": _col(int, pa.Check.ge(1)),
+            "correct": _col(float, _share),
+        },
+        unique=["clip_id", "arm", "seed"],
+    ),
     "kappa": pa.DataFrameSchema(
         {
             "modality": _col(str),

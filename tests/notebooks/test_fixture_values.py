@@ -396,3 +396,26 @@ def test_12_detectors_are_ranked_by_their_auroc_on_planted_mismatches(read, trut
         assert found.loc[name, "estimate"] == pytest.approx(expected)
     assert found.loc["metadata only", "ci_low"] < 0.5  # nothing was planted there
     assert found.loc["opposition", "estimate"] > found.loc["metadata only", "estimate"]
+
+
+def test_12_only_the_own_prefix_knows_what_only_sound_and_picture_tell(read, truth):
+    found = read("prefix_answers")
+    shared = truth.loc[found["clip_id"].unique()]
+    assert (shared["audio_cue"] == shared["video_cue"]).all()
+    assert not (shared["audio_cue"] == "neutral").any()
+    own = (
+        found.query("arm == 'true'").groupby(["clip_id", "tone"], as_index=False)["correct"].mean()
+    )
+    expected = own.groupby("tone")["correct"].mean().mean()
+    table = read("prefix_compared").query("measure == 'choice accuracy'").set_index("arm")
+    assert table.loc["true", "estimate"] == pytest.approx(expected)
+    assert table.loc["true", "ci_low"] > 0.5
+    for arm in ("zero", "shuffled", "mean"):  # these cannot know; 0.6 leaves room for chance
+        assert table.loc[arm, "ci_low"] < 0.55 and table.loc[arm, "estimate"] < 0.6
+    assert found.groupby("arm")["seed"].nunique().eq(5).all()
+
+
+def test_12_a_marker_that_tells_the_answer_is_read(read):
+    helped = read("marker_differences").query("measure == 'choice accuracy'")
+    telling = helped[helped["marker"] == "a marker that tells the answer"].set_index("kind")
+    assert telling.loc["words and face differ", "ci_low"] > 0  # else the null would say nothing

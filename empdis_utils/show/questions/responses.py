@@ -1,8 +1,9 @@
-"""The figure of the page on empathic answers: what the sentiment match rewards."""
+"""The figure of the page on empathic answers, and what its test of the mechanism found."""
 
-from empdis_utils.show import responses
+from empdis_utils.show import openings, responses
+from empdis_utils.show.style import Sentence, estimate_text
 
-__all__ = ["okay"]
+__all__ = ["mechanism", "okay"]
 
 #: Responders as the page calls them.
 SAID = {
@@ -32,3 +33,28 @@ def okay(table, title, width=8.0):
     """
     named = table.assign(responder=table["responder"].replace(SAID))
     return responses.rewarded(named, title, width)
+
+
+def mechanism(found, marked):
+    """What the synthetic test of a model that sees and hears found, in three sentences.
+
+    Parameters
+    ----------
+    found, marked : DataFrame or None
+        The tables ``prefix_compared`` and ``marker_differences`` of the fixture's run; None: it did
+        not run.
+
+    Returns
+    -------
+    Sentence
+    """
+    if found is None or marked is None:
+        return Sentence("This test has not been run here.")
+    at = found.query(openings.ACCURACY).set_index("arm")
+    own, words = (estimate_text(at.loc[arm]) for arm in ("true", "zero"))
+    helped = openings.marker(marked)
+    return Sentence(
+        f"With the clip's own token the model picks the right line for {own} of held-out clips, "
+        f"with a token of zeros for {words} (one half is chance): {openings.verdict(found)}. "
+        f"{helped[0].upper()}{helped[1:]}. This says nothing about the quality of answers."
+    )

@@ -455,6 +455,52 @@ def test_12_training_on_mismatch(side):
     )
 
 
+PREFIXES = ("true", "zero", "shuffled", "mean")
+
+
+def prefixes(*ends):
+    rows = [row(0.6, *e, arm=a) for a, e in zip(PREFIXES, ends, strict=True)]
+    return pd.DataFrame(rows).assign(measure="choice accuracy")
+
+
+def markers(own, telling=(0.2, 0.4)):
+    names = ["no marker", "another clip's marker"]
+    rows = [row(0.0, *own, marker="the clip's own marker", minus=m) for m in names]
+    rows.append(row(0.3, *telling, marker="a marker that tells the answer", minus=names[0]))
+    return pd.DataFrame(rows).assign(measure="choice accuracy", kind="words and face differ")
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "said"),
+    [
+        ((0.7, 0.9), (0.4, 0.6), "the prefix carries the cue"),
+        ((0.4, 0.9), (0.4, 0.6), "carries the cue is not shown"),
+        ((0.2, 0.4), (0.4, 0.6), "worse than chance"),
+        ((0.7, 0.9), (0.55, 0.6), "not diagnostic"),
+    ],
+)
+def test_12_a_prefix_counts_only_if_those_that_cannot_know_stay_at_chance(own, other, said):
+    found, chance = prefixes(own, (0.4, 0.6), (0.4, 0.6), other), markers((-0.1, 0.1))
+    text = two_sentences(openings.prefix(found, None, chance))
+    assert said in text and said in openings.prefix_point(found).lower()
+
+
+def test_12_a_marker_counts_only_if_the_model_reads_markers(side):
+    name, ends = side
+    words = {"below": "so hurts", "holds": "so is not shown to help", "above": "so helps"}
+    assert words[name] in openings.marker(markers(ends))
+    assert "cannot be told" in openings.marker(markers(ends, telling=(-0.1, 0.4)))
+
+
+def test_12_answers_of_a_large_model(side):
+    name, ends = side
+    gains = pd.DataFrame([row(0.0, *ends, arm="true", minus=m) for m in PREFIXES[1:]])
+    gains = gains.assign(measure="choice accuracy")
+    text = two_sentences(openings.answers(prefixes(*[(0.4, 0.6)] * 4), gains))
+    words = {"below": "fewer than", "holds": "not shown to be more", "above": "is more than"}
+    assert words[name] in text and "another clip's prefix" in text
+
+
 def test_12_sarcasm_in_words_and_names(side):
     name, (low, high) = side
     emotions = pd.DataFrame({"label": ["sarcastic", "sincere"], "mismatches": [9, 1], "n": 10})
