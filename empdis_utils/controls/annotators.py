@@ -32,7 +32,7 @@ WHO_SEES_WHAT = (
     "models of crowds see every vote so far"
 )
 FIRST = 2  # votes of each channel, or of each half of one, that are there from the start
-POOL_SHARE = 0.5  # of the votes on the full clip are for sale
+HELD_SHARE = 0.5  # of the votes on the full clip, rounded down, is never for sale
 ROLES = {
     "voice against face": DISAGREEMENT,
     "halves of voice": CONTROL,
@@ -177,7 +177,7 @@ def _one_draw(votes, recordings, *, n_clips, n_rounds, share, crowds, seed):
     keep = rng.permutation(len(recordings))[:n_clips]
     voice, face, both = (drawn(table[keep], rng) for table in votes)
     total = votes[2][keep].sum(axis=1)
-    for_sale = total - np.floor(POOL_SHARE * total).astype(int)
+    for_sale = total - np.floor(HELD_SHARE * total).astype(int)
     held = both[:, -1] - both[np.arange(len(keep)), for_sale]
     rows, policies = [], {"random": None} | signals(voice, face, both, crowds=crowds)
     for method in (name for name in ROLES if name in policies):
