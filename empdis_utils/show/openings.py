@@ -924,9 +924,10 @@ def uses(gains, titles) -> style.Sentence:
         kept = rows[f"{value}_low"] > 0 if above else rows[f"{value}_high"] < 0
         return f"{kept.sum() or 'none'}{f' ({listed(names[kept])})' if kept.any() else ''}"
 
-    n = len(rows)
+    n, one = len(rows), rows["note"].str.startswith("one modality").all()
+    sides = "two readings of the words (this corpus has no other modality)" if one else "modalities"
     return _says(
-        f"of {n} use{'s' * (n > 1)} measured here, disagreement between modalities beats the "
+        f"of {n} use{'s' * (n > 1)} measured here, disagreement between {sides} beats the "
         f"strongest simple baseline in {on('gain')}, and is worse in {on('gain', False)}.",
         "beside as many models of one kind, trained again, it does better in "
         f"{on('over_control')}, and worse in {on('over_control', False)}.",

@@ -419,3 +419,22 @@ def test_12_a_marker_that_tells_the_answer_is_read(read):
     helped = read("marker_differences").query("measure == 'choice accuracy'")
     telling = helped[helped["marker"] == "a marker that tells the answer"].set_index("kind")
     assert telling.loc["words and face differ", "ci_low"] > 0  # else the null would say nothing
+
+
+def test_13_area_and_its_gain_are_those_of_a_loop_over_the_predictions(read):
+    """Fusion's errors, ranked by its distance from the three modalities, seed by seed."""
+    wide = read("compared").pivot(index=["seed", "clip_id", "y"], columns="inputs", values="p")
+    full = max(wide, key=len)
+    wrong = (wide[full] > 0.5) != (wide.index.get_level_values("y") == 1)
+    apart = wide.drop(columns=full).sub(wide[full], axis=0).abs().mean(axis=1)
+    areas = []
+    for seed in wide.index.unique("seed"):
+        ranked = wrong[seed].loc[apart[seed].sort_values().index].to_numpy()
+        areas.append(np.mean([ranked[: k + 1].mean() for k in range(len(ranked))]))
+    scores = read("uses").query("use == 'abstain' and measure == 'AURC'")
+    found = scores.set_index("method")["score"]
+    assert found["cross-modal disagreement"] == pytest.approx(np.mean(areas))
+    gain = read("use_gains").query("use == 'abstain' and primary").iloc[0]
+    best = scores[scores["role"] == "baseline"]["score"].min()
+    assert gain["gain"] == pytest.approx(best - np.mean(areas))
+    assert found[gain["strongest"]] == best

@@ -3,9 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from empdis_utils.controls import annotators, curriculum, label_repair, stress, uses, using
 from empdis_utils.data import corpora, tables
+from empdis_utils.press import parameters
 
 # of crowd-kit, on pandas 3
 pytestmark = pytest.mark.filterwarnings("ignore:The (inplace|copy) keyword:DeprecationWarning")
@@ -150,6 +152,15 @@ def test_an_unknown_use_names_those_there_are():
 
 def test_every_use_with_a_study_is_declared():
     assert set(uses.STUDIES) <= set(using.declared())
+
+
+def test_profiles_and_limits_name_the_uses_that_are_declared():
+    for use, about in using.declared().items():
+        for profile in about["corpora"]:
+            asked = parameters.chapter_parameters(profile, "13_uses")["uses"]
+            assert use in asked, (use, profile)
+    limits = yaml.safe_load((parameters.NOTEBOOKS / "limits.yaml").read_text())
+    assert set(limits["uses"]["items"]["enum"]) == set(uses.STUDIES)
 
 
 def test_views_are_published_features_or_words_and_measured_tables():

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from empdis_utils.controls import placebo
+from empdis_utils.controls import placebo, uses
 from empdis_utils.measures.inference import Interval
 from empdis_utils.show import openings
 
@@ -518,7 +518,7 @@ def use_gains(*rows):
     ends = {f"{k}_{e}": table[k] + d for k in ("gain", "over_control")
             for e, d in (("low", -1), ("high", 1))}  # fmt: skip
     verdict = np.where((table["gain"] > 1) & (table["over_control"] > 1), "shown", "not shown")
-    return table.assign(**ends, verdict=verdict, reason="this run has no compared")
+    return table.assign(**ends, verdict=verdict, note="", reason="this run has no compared")
 
 
 def test_13_counts_uses_that_beat_the_baseline_and_the_control():
@@ -532,6 +532,12 @@ def test_13_counts_uses_that_beat_the_baseline_and_the_control():
     null = openings.uses(use_gains(("c", 0, 0)), titles)
     assert "Of 1 use measured" in null and "in none, and is worse in none." in null
     assert openings.uses_point(use_gains(("c", 0, 0))).endswith("in none of 1")
+
+
+def test_13_does_not_call_two_readings_of_words_modalities():
+    words = use_gains(("a", 0, 0)).assign(note=uses.TWO_READINGS)
+    text = two_sentences(openings.uses(words, {"a": "Saving"}))
+    assert "between two readings of the words" in text and "between modalities" not in text
 
 
 def test_13_without_a_measured_use_gives_the_reason():
