@@ -309,8 +309,15 @@ def load(
     Raises
     ------
     ResponderError
-        One sentence for each thing that is missing: weights, GPU, bitsandbytes, a chat template, a
-        pad or an end token.
+        One sentence for each thing that is missing: weights, GPU, bitsandbytes, a chat template, or
+        an end token. (A missing pad token is replaced: what is padded is masked.)
+
+    Examples
+    --------
+    >>> path = "tests/fixture/checkpoints/responder"
+    >>> model = load("tiny", path, sound_width=6, picture_width=4, joint=8)
+    >>> model.prefix([[0.0] * 6], [[0.0] * 4]).shape
+    torch.Size([1, 1, 64])
     """
     missing = lacking(name, checkpoint, four_bit)
     if missing:
