@@ -17,8 +17,8 @@ __all__ = [
     "encoders_point", "entropy", "entropy_point", "features", "flag_point", "fusion",
     "fusion_point", "human_study", "incongruence", "listed", "marker", "mismatch", "pointed",
     "prefix", "prefix_perplexity", "prefix_point", "recordings_point", "recovery",
-    "recovery_point", "replication", "sarcasm", "seeds_point", "simulation", "specification", "split", "split_point", "unimodal",
-    "verdict", "votes", "words",
+    "recovery_point", "replication", "sarcasm", "seeds_point", "simulation", "specification",
+    "split", "split_point", "unimodal", "verdict", "votes", "words",
 ]  # fmt: skip
 
 DIVIDED = "red+green - blue+yellow"
@@ -828,8 +828,8 @@ def prefix_perplexity(gains) -> style.Sentence:
     row = gains.query("measure == 'perplexity' and minus == 'zero'").iloc[0]
     side = by_side(row, "is lower", "is not shown to be lower", "is higher")
     return style.Sentence(
-        f"Perplexity of the right line {side} than with zeros ({estimate_text(row)}). It also counts "
-        "how sure a model is, and how sure when it errs."
+        f"Perplexity of the right line {side} than with zeros ({estimate_text(row)}). It also "
+        "counts how sure a model is, and how sure when it errs."
     )
 
 
