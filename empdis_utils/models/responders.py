@@ -413,6 +413,7 @@ def _adapted(lm, responder, adapter, lora, four_bit):
     config = peft.LoraConfig(task_type="CAUSAL_LM", target_modules=targets, **lora)
     with warnings.catch_warnings():  # peft asks transformers in a way that will go
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        warnings.filterwarnings("ignore", "fan_in_fan_out", UserWarning)  # GPT-2's; peft sets it
         if adapter is not None:
             return peft.PeftModel.from_pretrained(lm, str(adapter), is_trainable=True)
         try:
