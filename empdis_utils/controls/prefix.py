@@ -85,9 +85,12 @@ def _one(model, lines, sound, picture, arm, seed, fold, train, test, exchange, h
         respond.score(model, prompts[test], x[test], *seen(test)) for x in (right, wrong)
     )
     margin = other["nll"] - told["nll"]
+    correct = np.where(margin == 0, 0.5, margin > 0)
+    status = told[["status", "reason"]].where(told["status"] != "ok", other[["status", "reason"]])
     return lines.iloc[test][["clip_id", "dialog_id", "tone"]].reset_index(drop=True).assign(
         arm=arm, seed=seed, fold=fold, nll=told["nll"], n_tokens=told["n_tokens"],
-        correct=np.where(margin == 0, 0.5, margin > 0), train_loss=history["loss"].iloc[-1],
+        correct=np.where(margin.isna(), np.nan, correct), train_loss=history["loss"].iloc[-1],
+        status=status["status"], reason=status["reason"],
     )  # fmt: skip
 
 
@@ -119,7 +122,8 @@ def study(model, lines, sound, picture, *, arms=tuple(ARMS), seeds=(42,), n_fold
     -------
     DataFrame
         clip_id, dialog_id, tone, arm, seed, fold, nll (of the right line), n_tokens, correct (1
-        where the right line is likelier than the other, 0.5 on a tie), train_loss.
+        where the right line is likelier than the other, 0.5 on a tie), train_loss, status, reason
+        (of `respond.statuses`; rows that are not "ok" have no number, and do not count).
     """
     used = usable(lines, sound, picture)
     lines, sound, picture = lines.iloc[used].reset_index(drop=True), sound[used], picture[used]
@@ -161,10 +165,13 @@ def _measured(sums):
 
 
 def _columns(rows):
-    """What `_measured` adds up, for each clip; seeds are averaged."""
-    mean = rows.groupby(["clip_id", "dialog_id", "tone"], as_index=False)[
-        ["correct", "nll", "n_tokens"]
-    ].mean()
+    """What `_measured` adds up, for each clip; seeds are averaged. Rows without a number do not
+    count."""
+    mean = (
+        rows.dropna(subset=["correct", "nll"])
+        .groupby(["clip_id", "dialog_id", "tone"], as_index=False)[["correct", "nll", "n_tokens"]]
+        .mean()
+    )
     tone, right = mean["tone"], mean["correct"]
     columns = [right * tone, tone, right * (1 - tone), 1 - tone, mean["nll"], mean["n_tokens"]]
     return np.column_stack(columns), mean["dialog_id"].to_numpy()

@@ -102,7 +102,7 @@ def asked(lines, prompt_of, n_history=8):
     DataFrame
         clip_id, dialog_id, split, context, prompt, right (the next line of the script), wrong (what
         follows the line at the same place of the next dialogue of the split), status ("ok",
-        "last_line", "same_speaker" or "no_text"), reason.
+        "last_line", "same_speaker", "no_text" or "no_other"), reason.
     """
     rows, following = [], lines.groupby("dialog_id", sort=False)
     after = following[["speaker", "text"]].shift(-1)
@@ -122,7 +122,10 @@ def asked(lines, prompt_of, n_history=8):
     table = pd.concat(
         [lines[["clip_id", "dialog_id", "split"]].reset_index(drop=True), made], axis=1
     )
-    return table.assign(wrong=_elsewhere(table))
+    table = table.assign(wrong=_elsewhere(table))
+    alone = (table["status"] == "ok") & (table["wrong"] == "")
+    table.loc[alone, ["status", "reason"]] = ["no_other", "its split has no other dialogue"]
+    return table
 
 
 def _elsewhere(table):

@@ -309,8 +309,15 @@ def load(
     Raises
     ------
     ResponderError
-        One sentence for each thing that is missing: weights, GPU, bitsandbytes, a chat template, a
-        pad or an end token.
+        One sentence for each thing that is missing: weights, GPU, bitsandbytes, a chat template, or
+        an end token. (A missing pad token is replaced: what is padded is masked.)
+
+    Examples
+    --------
+    >>> path = "tests/fixture/checkpoints/responder"
+    >>> model = load("tiny", path, sound_width=6, picture_width=4, joint=8)
+    >>> model.prefix([[0.0] * 6], [[0.0] * 4]).shape
+    torch.Size([1, 1, 64])
     """
     missing = lacking(name, checkpoint, four_bit)
     if missing:
@@ -406,6 +413,7 @@ def _adapted(lm, responder, adapter, lora, four_bit):
     config = peft.LoraConfig(task_type="CAUSAL_LM", target_modules=targets, **lora)
     with warnings.catch_warnings():  # peft asks transformers in a way that will go
         warnings.filterwarnings("ignore", "`is_gradient_checkpointing`", FutureWarning)
+        warnings.filterwarnings("ignore", "fan_in_fan_out", UserWarning)  # GPT-2's; peft sets it
         if adapter is not None:
             return peft.PeftModel.from_pretrained(lm, str(adapter), is_trainable=True)
         try:

@@ -377,7 +377,7 @@ def check_first(jobs):
         if job.chapter == "02_unimodal" and job.reasons:
             run.check_encoders(job.profile)
         if job.chapter == "12_answers" and job.reasons:
-            run.check_responder(job.profile)
+            run.check_responder(job.profile, job.overrides)
     run.check_cluster()
 
 
@@ -415,6 +415,7 @@ def study(asked, runs, hashes):
                     view=last.view)  # fmt: skip
         with locked(runs, aside.run):
             judge([aside], runs, hashes)
+            check_first([aside])
             make([aside], runs, aside.run)
         print(f"page and tables: {runs / aside.run}")
     else:

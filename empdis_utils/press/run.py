@@ -470,7 +470,7 @@ def check_encoders(profile):
         raise RunError(f"profile {profile} cannot run, {len(found)} things are missing:\n  {lines}")
 
 
-def check_responder(profile):
+def check_responder(profile, overrides=()):
     """Refuse a profile whose language model, encoders or clips are not at hand, before it runs.
 
     Everything that chapter 12, answers, needs and does not find is named, one sentence each.
@@ -478,7 +478,7 @@ def check_responder(profile):
     from empdis_utils.data import turns
     from empdis_utils.models import frozen, responders
 
-    given = all_parameters(profile, "12_answers")
+    given = all_parameters(profile, "12_answers", overrides)
     found = responders.lacking(given["responder"], given["checkpoint"], given["four_bit"])
     for side in ("sound", "picture"):
         for name, checkpoint in given[side].items():
@@ -521,7 +521,7 @@ def main(argv=None):
             if "02_unimodal" in chapters:
                 check_encoders(asked.profile)
             if "12_answers" in chapters:
-                check_responder(asked.profile)
+                check_responder(asked.profile, asked.overrides)
             check_cluster()
         else:
             run_chapter(asked.profile, asked.chapter, asked.runs, asked.run, asked.overrides)

@@ -16,9 +16,10 @@ __all__ = [
     "acted", "answers", "channels_point", "choices", "conflict", "data", "disagreement",
     "encoders_point", "entropy", "entropy_point", "features", "flag_point", "fusion",
     "fusion_point", "human_study", "incongruence", "listed", "marker", "mismatch", "pointed",
-    "prefix", "prefix_point", "recordings_point", "recovery", "recovery_point", "replication",
-    "sarcasm", "seeds_point", "simulation", "speaker", "specification", "split", "split_point",
-    "unimodal", "uses", "uses_point", "verdict", "votes", "words",
+    "prefix", "prefix_perplexity", "prefix_point", "recordings_point", "recovery",
+    "recovery_point", "replication", "sarcasm", "seeds_point", "simulation", "speaker",
+    "specification", "split", "split_point", "unimodal", "uses", "uses_point", "verdict",
+    "votes", "words",
 ]  # fmt: skip
 
 DIVIDED = "red+green - blue+yellow"
@@ -841,6 +842,19 @@ def answers(found, gains) -> style.Sentence:
         f"with its own prefix the model finds the true next line likelier than another for "
         f"{estimate_text(at.loc['true'])} of held-out lines.",
         f"that is {listed(told)}.",
+    )
+
+
+def prefix_perplexity(gains) -> style.Sentence:
+    """Whether the right line's perplexity falls with the own prefix, against zeros.
+
+    `gains`: as for `prefix`.
+    """
+    row = gains.query("measure == 'perplexity' and minus == 'zero'").iloc[0]
+    side = by_side(row, "is lower", "is not shown to be lower", "is higher")
+    return style.Sentence(
+        f"Perplexity of the right line {side} than with zeros ({estimate_text(row)}). It also "
+        "counts how sure a model is, and how sure when it errs."
     )
 
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from empdis_utils.data import corpora, dialogues, tables, turns
+from empdis_utils.data import corpora, dialogues, tables
 from empdis_utils.models import responders
-from empdis_utils.press import parameters, run
+from empdis_utils.press import run
 from tests.conftest import ROOT
 
 CHECKPOINTS = ROOT / "tests" / "fixture" / "checkpoints"
@@ -35,20 +35,24 @@ def csv(tmp_path_factory):
     return folder / "mine.csv"
 
 
-@pytest.fixture(scope="module")
-def artifacts(csv, tmp_path_factory):
-    runs = tmp_path_factory.mktemp("runs")
+def overrides(csv):
+    """The profile's parameters for the stand-ins."""
     sound, picture = (
         json.dumps({name: str(CHECKPOINTS / name)}) for name in ("hubert", "timesformer")
     )
-    overrides = [
+    return [
         f"turns={csv}", "responder=tiny", f"checkpoint={CHECKPOINTS / 'responder'}",
         "four_bit=false", f"sound={sound}", f"picture={picture}", "epochs=2", "n_boot=100",
         "max_new_tokens=12", "n_history=2",
     ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def artifacts(csv, tmp_path_factory):
+    runs = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EMPDIS_CACHE", str(runs / "cache"))
-        run.run_chapter("respond", "12_answers", runs, overrides=overrides)
+        run.run_chapter("respond", "12_answers", runs, overrides=overrides(csv))
     return runs / "respond" / "artifacts"
 
 
@@ -71,17 +75,12 @@ def test_the_answers_can_be_scored_and_the_model_loaded(artifacts):
     assert model.widths == {"sound": 64, "picture": 64}
 
 
-def test_what_is_missing_is_said_before_anything_runs(csv, monkeypatch):
+def test_what_is_missing_is_said_before_anything_runs(csv):
     with pytest.raises(run.RunError) as refused:
         run.check_responder("respond")
     said = str(refused.value).splitlines()
     assert said[0].startswith("profile respond cannot run")
     assert {line.split(":")[0].strip() for line in said[1:]} >= {"Media", "Package"}
-    given = parameters.all_parameters("respond", "12_answers") | {
-        "turns": str(csv), "responder": "tiny", "checkpoint": str(CHECKPOINTS / "responder"),
-        "four_bit": False, "sound": {"hubert": str(CHECKPOINTS / "hubert")},
-        "picture": {"timesformer": str(CHECKPOINTS / "timesformer")},
-    }  # fmt: skip
-    monkeypatch.setattr(run, "all_parameters", lambda *_: given)
-    run.check_responder("respond")  # nothing is missing
-    assert turns.lacking(str(csv)) == []
+    run.check_responder("respond", overrides(csv))  # nothing is missing
+    with pytest.raises(SystemExit, match="Media: .* holds none of MELD's folders"):
+        run.main(["check", "respond", "12_answers", "-p", f"media={csv.parent}"])

@@ -111,6 +111,18 @@ def test_a_split_may_take_the_place_of_folds():
     assert prefix.usable(LINES.assign(split=split), SOUND, PICTURE, "dev").tolist() == [40]
 
 
+def test_a_line_that_cannot_be_read_has_a_status_and_no_number():
+    model = responders.load("tiny", TINY, sound_width=5, picture_width=3)
+    lines = LINES.assign(split=np.where(np.arange(N) < 36, "train", "test"))
+    lines.loc[40, "prompt"] = "Ann:" + " so" * 1100
+    found = prefix.study(model, lines, SOUND, PICTURE, arms=("zero",),
+                         splits_of=("train", "test"), epochs=1)  # fmt: skip
+    bad = found.set_index("clip_id").loc["c40"]
+    assert bad["status"] == "too_long" and np.isnan(bad["correct"]) and np.isnan(bad["nll"])
+    assert (found["status"] == "ok").sum() == 11
+    assert (prefix.compared(found)["n"] == 11).all()
+
+
 def test_markers_are_compared_by_kind_of_clip():
     rng, rows = np.random.default_rng(3), []
     for marker in planted_lines.TOLD.values():

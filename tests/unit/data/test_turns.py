@@ -43,6 +43,12 @@ def test_every_line_keeps_its_row_with_what_is_asked(csv):
     assert table["wrong"][0] == "Again?" and table["wrong"][5] == "Hi."
 
 
+def test_a_dialogue_alone_in_its_split_has_no_wrong_line(csv):
+    lines = turns.read(str(csv))
+    table = turns.asked(lines.assign(split=["test"] * 4 + ["dev"] * 3), prompt)
+    assert table["status"].value_counts()["no_other"] == 3 and not (table["status"] == "ok").any()
+
+
 def test_bad_tables_are_refused(csv):
     frame = pd.read_csv(csv)
     frame.loc[1, "clip_id"] = "a1"

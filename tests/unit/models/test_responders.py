@@ -8,7 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 from empdis_utils.models import responders
 from empdis_utils.places import ROOT
@@ -195,6 +195,19 @@ def test_weights_of_something_else_are_refused(copy):
     (copy / "model.safetensors").unlink()
     with pytest.raises(responders.ResponderError, match="cannot be loaded"):
         responders.load("tiny", copy, sound_width=6, picture_width=4)
+
+
+def test_any_causal_language_model_is_adapted_by_auto(copy):
+    """GPT-2 has other names for its modules than Llama."""
+    (copy / "model.safetensors").unlink()
+    size = dict(vocab_size=184, n_positions=64, n_embd=16, n_layer=1, n_head=2)
+    GPT2LMHeadModel(GPT2Config(**size, bos_token_id=1, eos_token_id=2)).save_pretrained(copy)
+    with pytest.raises(responders.ResponderError, match="GPT2LMHeadModel has no modules"):
+        responders.load("tiny", copy, sound_width=6, picture_width=4)
+    own = responders.load("auto", copy, sound_width=6, picture_width=4)
+    assert own.prefix(SOUND, PICTURE).shape == (2, 1, 16) and not own.chat
+    assert any("c_attn.lora_A" in name for name in own.trained())
+    assert own(*given_to(own, own.no_prefix(2))).loss.item() > 0
 
 
 def test_widths_that_cannot_be_added_are_refused():

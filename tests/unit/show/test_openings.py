@@ -492,6 +492,13 @@ def test_12_a_marker_counts_only_if_the_model_reads_markers(side):
     assert "cannot be told" in openings.marker(markers(ends, telling=(-0.1, 0.4)))
 
 
+def test_12_perplexity_is_a_matter_of_its_own(side):
+    name, ends = side
+    gains = pd.DataFrame([row(0.0, *ends, minus="zero", measure="perplexity")])
+    words = {"below": "line is lower", "holds": "not shown to be lower", "above": "is higher"}
+    assert words[name] in openings.prefix_perplexity(gains)
+
+
 def test_12_answers_of_a_large_model(side):
     name, ends = side
     gains = pd.DataFrame([row(0.0, *ends, arm="true", minus=m) for m in PREFIXES[1:]])
