@@ -39,6 +39,7 @@ for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
 import av  # noqa: E402
+import figures  # noqa: E402
 import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import soundfile  # noqa: E402
@@ -354,7 +355,11 @@ def main():
             f"Training, base size, random weights, one thread. Study: {EPOCHS} epochs x {SEEDS} "
             "seeds, extrapolated from one epoch (and one trunk pass, which our study has once)"
         )
-        print(bench_training(asked.encoders, asked.clips, folder).round(2).to_string(index=False))
+        trained = bench_training(asked.encoders, asked.clips, folder)
+        print(trained.round(2).to_string(index=False))
+        for row in trained[trained["way"] == "cached, float32"].itertuples():
+            name = f"fine-tuning {row.encoder}, float32, against the release"
+            figures.record(name, row.times_as_fast, "ratio", better="more")
         if asked.training_only:
             return None
         bench_seeking(folder)
