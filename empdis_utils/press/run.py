@@ -50,6 +50,8 @@ __all__ = [
 KERNEL_ENVIRONMENT = {
     **dict.fromkeys(SINGLE_THREAD, "1"),
     **{"PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false"},
+    # joblib starts a process that grew anew, and says so: nothing is lost, and no page needs it.
+    "PYTHONWARNINGS": "ignore:A worker stopped while some jobs were given:UserWarning",
 }
 
 
