@@ -50,9 +50,14 @@ __all__ = [
 KERNEL_ENVIRONMENT = {
     **dict.fromkeys(SINGLE_THREAD, "1"),
     **{"PYTHONHASHSEED": "0", "TOKENIZERS_PARALLELISM": "false"},
-    # joblib starts a process that grew anew, and says so: nothing is lost, and no page needs it.
-    "PYTHONWARNINGS": "ignore:A worker stopped while some jobs were given:UserWarning",
 }
+# joblib starts a process that grew anew, and says so: nothing is lost, and no page needs it.
+UNSAID = "ignore:A worker stopped while some jobs were given:UserWarning"
+
+
+def _warnings():
+    """The warnings that a kernel leaves out: what the caller says, and `UNSAID`."""
+    return ",".join(filter(None, (os.environ.get("PYTHONWARNINGS"), UNSAID)))
 
 
 def git_state():
@@ -386,7 +391,7 @@ def execute(chapter, run_dir, values, label):
     with (
         open(log, "w", encoding="utf-8") as log_file,
         TemporaryDirectory() as sockets,
-        environment(KERNEL_ENVIRONMENT),
+        environment(KERNEL_ENVIRONMENT | {"PYTHONWARNINGS": _warnings()}),
         MemoryWatch() as watch,
     ):
         try:

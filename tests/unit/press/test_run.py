@@ -36,6 +36,23 @@ def test_what_a_chapter_gets_from_the_environment_ends_with_it(house, monkeypatc
     assert os.environ["OMP_NUM_THREADS"] == "7" and "PYTHONHASHSEED" not in os.environ
 
 
+@pytest.mark.parametrize(("asked", "seen"), [("", ["other"]), ("ignore", [])])
+def test_a_page_has_no_line_on_a_process_that_began_anew(house, monkeypatch, asked, seen):
+    """And what the caller leaves out stays out."""
+    monkeypatch.setenv("PYTHONWARNINGS", asked)
+    code = (
+        "import warnings\n"
+        "with warnings.catch_warnings(record=True) as said:\n"
+        "    warnings.warn('A worker stopped while some jobs were given to the executor.')\n"
+        "    warnings.warn('other')\n"
+        'Path(outputs_dir, "said.csv").write_text("\\n".join(str(w.message) for w in said))'
+    )
+    notebook(parameters.NOTEBOOKS / "01_one.ipynb", GIVEN + "number = 1", WRITE, code)
+    run.run_chapter("demo", "01_one", house)
+    assert (house / "demo/artifacts/said.csv").read_text().split() == seen
+    assert os.environ["PYTHONWARNINGS"] == asked
+
+
 def test_a_variant_reads_the_default_run_and_leaves_it_alone(house):
     run.run_chapter("demo", "01_one", house)
     run.run_chapter("demo", "02_two", house)
