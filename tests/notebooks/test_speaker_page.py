@@ -5,24 +5,13 @@ Oracle: the page's own sentence; scikit-learn's AUROC and counts of the rows tha
 
 import pandas as pd
 import pytest
+from face_model import PROBLEM as NO_MODEL
 from sklearn.metrics import roc_auc_score
 
 from empdis_utils.data import catalogue, tables
-from empdis_utils.features import faces
 from empdis_utils.press import run
 
-
-def _problem():
-    if not catalogue.at_hand("grid"):
-        return "GRID is not at hand"
-    try:
-        with faces.landmarker(str(faces.find_model()), 1, 0.5):
-            return ""
-    except (ImportError, FileNotFoundError) as error:
-        return str(error)
-
-
-PROBLEM = _problem()
+PROBLEM = NO_MODEL if catalogue.at_hand("grid") else "GRID is not at hand"
 
 
 @pytest.mark.filterwarnings("ignore:.*differs from the published file:UserWarning")

@@ -14,22 +14,11 @@ import pandas as pd
 import pytest
 import requests
 import skimage.data
+from face_model import needs_mediapipe
 
 from empdis_utils.features import faces
 
 UNITS = list(faces.ACTION_UNITS)
-
-
-def _mediapipe_problem():
-    try:
-        with faces.landmarker(str(faces.find_model()), 1, 0.5):
-            return ""
-    except (ImportError, FileNotFoundError) as error:
-        return str(error)
-
-
-PROBLEM = _mediapipe_problem()
-needs_mediapipe = pytest.mark.skipif(bool(PROBLEM), reason=PROBLEM)
 
 
 def write(path, pictures, fps=5, times=None, codec="ffv1"):

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 import skimage.data
 import soundfile
+from face_model import needs_mediapipe
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
@@ -440,18 +441,6 @@ def test_rates_that_make_no_sense_are_refused(talk):
 
 
 # --- MediaPipe -----------------------------------------------------------------------------------
-
-
-def _mediapipe_problem():
-    try:
-        with faces.landmarker(str(faces.find_model()), 1, 0.5):
-            return ""
-    except (ImportError, FileNotFoundError) as error:
-        return str(error)
-
-
-PROBLEM = _mediapipe_problem()
-needs_mediapipe = pytest.mark.skipif(bool(PROBLEM), reason=PROBLEM)
 
 
 @needs_mediapipe
