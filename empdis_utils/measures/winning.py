@@ -171,10 +171,11 @@ def winner_model(first, second, whole, labels, groups, names=("first", "second")
             rows.append(("multinomial", side, term, params[j, k], *bounds[k, j], p[j, k]))
     taken = y > 0
     who = np.unique(speaker[taken], return_inverse=True)[1]
+    n_speakers = who.max() + 1
+    start = np.full(x.shape[1] + 1 + n_speakers, np.exp(-0.5))  # else it is drawn, unseeded
     mixed = BinomialBayesMixedGLM(
-        (y[taken] == 2).astype(float), x[taken], np.eye(who.max() + 1)[who],
-        np.zeros(who.max() + 1, int),
-    ).fit_vb()  # fmt: skip
+        (y[taken] == 2).astype(float), x[taken], np.eye(n_speakers)[who], np.zeros(n_speakers, int)
+    ).fit_vb(sd=start)
     half = 1.96 * mixed.fe_sd
     for j, term in enumerate(terms):
         value = mixed.fe_mean[j]

@@ -61,5 +61,7 @@ def test_the_model_finds_that_clear_channels_win_and_that_speakers_differ():
     mixed = at.loc[("speaker intercepts", "second against first")]
     assert mixed.loc["first is clear", "ci_high"] < 0 < mixed.loc["second is clear", "ci_low"]
     assert 0.1 < mixed.loc["spread of speakers", "estimate"] < 1.5
+    again = winning.winner_model(*tables, np.where(np.arange(n) % 2, "a", "b"), speaker)
+    pd.testing.assert_frame_equal(again, found, check_exact=True)  # nothing in it is drawn
     few = winning.winner_model(*tables[:, :5], ["a"] * 5, range(5))
     assert few["status"].item() == "too_few" and np.isnan(few["estimate"].item())
