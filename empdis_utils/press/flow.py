@@ -501,6 +501,12 @@ def book(asked, runs, hashes, only_say=False):
 
     build = course.site(runs.parent)
     with locked(runs, *profiles()):
+        index = build / "html" / "index.html"
+        if not (only_say or asked.profiles or index.exists()) and release.whole():
+            shown = [*release.profiles(), release.BOOK]
+            view(runs, [], shown)
+            pages.render(build, shown)
+            print(f"[page] open {index}: the released pages; those that run here follow")
         jobs, notes, shown = book_jobs(runs, hashes, asked.profiles.split())
         for note in notes:
             print(f"[book] {note}")
@@ -512,7 +518,6 @@ def book(asked, runs, hashes, only_say=False):
             print(f"[plan] the pages: {late}" if late else "[plan] the pages: current")
             return
         check_first(jobs)
-        index = build / "html" / "index.html"
         if index.exists():
             os.utime(index, (STALE, STALE) if late else (PAGE, PAGE))
         rule = (

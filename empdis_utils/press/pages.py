@@ -314,8 +314,15 @@ def released_note(entry, reason):
     entry : dict
         Its record in ``results/``.
     reason : str
-        Why it is shown: a sentence without its stop.
+        Why it is shown: a sentence without its stop. Empty: nothing has run in this copy yet.
     """
+    if not reason:
+        return (
+            f"```{{admonition}} From the released run of {entry['started'][:10]}, "
+            f"commit {plain(entry['git'][:10])}\n:class: note\n"
+            "Nothing has run in this copy yet. `make book` shows this page first, and puts its own "
+            "in the place of it when the chapters have run.\n```"
+        )
     rerun = f"make study PROFILE={entry['profile']} NB={entry['chapter']}"
     about = parameters.read_notebook(entry["chapter"])["metadata"]
     first = "`make data` fetches the corpus"
@@ -464,6 +471,7 @@ def stage(runs, out, root=ROOT, shown=None, hashes=None):
     from empdis_utils.press import reference  # reads corpora: slow
 
     wanted, results, hashes = set(), root / "results", hashes or inputs.Hashes()
+    first = release.is_released(runs, release.BOOK)
     for entry in runs_to_show(runs, shown, hashes, results):
         executed = entry["folder"] / f"{entry['chapter']}.ipynb"
         done = json.loads(executed.read_text(encoding="utf-8"))
@@ -471,7 +479,7 @@ def stage(runs, out, root=ROOT, shown=None, hashes=None):
             source = release.as_source(done)
             here = release.at_hand(entry["profile"], hashes)
             reason = "Its corpus was not asked for" if here else "Its corpus is not at hand here"
-            entry["note"] = released_note(entry, reason)
+            entry["note"] = released_note(entry, "" if first else reason)
         else:
             source = parameters.read_notebook(entry["chapter"])
         title = parameters.read_profile(entry["profile"]).get("title", "")
@@ -498,11 +506,12 @@ def stage(runs, out, root=ROOT, shown=None, hashes=None):
                 if "::" in text:  # pages that quote a run are always read again
                     target.unlink(missing_ok=True)
             write_if_changed(target, content)
-    for picture in sorted((runs / "book/artifacts").glob("*.png")):
+    folders = release.folders(runs, shown, results)
+    home = folders.get(release.BOOK, runs / release.BOOK)
+    for picture in sorted((home / "artifacts").glob("*.png")):
         target = out / "assets" / picture.name  # takes the place of one that comes with the book
         wanted.add(target)
         write_if_changed(target, picture.read_bytes())
-    folders = release.folders(runs, shown, results)
     for name, text in {**course.pages(), **reference.pages(runs, folders)}.items():
         wanted.add(out / name)
         write_if_changed(out / name, text)
@@ -571,6 +580,19 @@ def why_stale(build, shown, hashes):
     return "" if made["files"] == site_files(build / "html") else "files of the site changed"
 
 
+#: Sphinx reads and writes pages side by side when it is told to; Jupyter Book does not tell it.
+#: Two extensions do not say that they allow it. They only register a numbering and MathJax's files.
+SIDE_BY_SIDE = """
+import functools, sys
+from jupyter_book import sphinx
+from jupyter_book.cli.main import main
+from sphinx.application import Sphinx
+Sphinx.is_parallel_allowed = lambda self, step: True
+sphinx.build_sphinx = functools.partial(sphinx.build_sphinx, jobs=int(sys.argv.pop()))
+main()
+"""
+
+
 def jupyter_book(*words, log):
     """Call Jupyter Book; its words are shown only when it fails.
 
@@ -579,7 +601,8 @@ def jupyter_book(*words, log):
     RunError
         It failed; names the log.
     """
-    call = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", *words]
+    at_once = os.environ.get("JOBS") or "2"
+    call = [sys.executable, "-c", SIDE_BY_SIDE, "build", *words, at_once]
     with open(log, "w", encoding="utf-8") as file:
         done = subprocess.run(call, stdout=file, stderr=subprocess.STDOUT)
     if done.returncode:

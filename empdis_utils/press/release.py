@@ -23,17 +23,19 @@ from pathlib import Path
 from empdis_utils.data import catalogue
 from empdis_utils.data.hashes import sha256
 from empdis_utils.places import ROOT
-from empdis_utils.press import inputs, parameters, run
+from empdis_utils.press import inputs, parameters, run, weight
 from empdis_utils.press.parameters import RunError
 
 __all__ = [
-    "CLIP_COLUMNS", "LABELS", "MOST_BYTES", "OF_PUBLISHERS", "OPEN_LICENCES", "RESULTS", "Texts",
-    "allowed", "as_source", "at_hand", "entry_of", "folders", "is_plot", "is_released", "late",
-    "likely", "main", "make", "phrases", "problems", "profiles", "provenance", "release", "rules",
-    "scrubbed", "size", "table", "texts_of",
+    "BOOK", "CLIP_COLUMNS", "LABELS", "MOST_BYTES", "OF_PUBLISHERS", "OPEN_LICENCES", "RESULTS",
+    "Texts", "allowed", "as_source", "at_hand", "entry_of", "folders", "is_plot", "is_released",
+    "late", "lighter", "likely", "main", "make", "phrases", "problems", "profiles", "provenance",
+    "release", "rules", "scrubbed", "size", "table", "texts_of", "whole",
 ]  # fmt: skip
 
 RESULTS = ROOT / "results"
+#: The profile of the pages about all corpora: with it, a whole book can be shown before any run.
+BOOK = "book"
 MOST_BYTES = 12 * 2**20
 #: Columns of text that are the publishers', or name their files: they leave from no table.
 OF_PUBLISHERS = (
@@ -105,6 +107,11 @@ def is_released(runs, profile):
     return link.is_symlink() and link.resolve() != (Path(runs) / profile).resolve()
 
 
+def whole():
+    """Whether ``results/`` holds the pages about all corpora and tables of all profiles."""
+    return all(provenance(name) for name in [*profiles(), BOOK])
+
+
 def folders(runs, shown=None, results=None):
     """Where the runs of the book lie: dict of a run's name to its folder.
 
@@ -123,7 +130,7 @@ def folders(runs, shown=None, results=None):
     for folder in sorted(p for p in runs.iterdir() if p.is_dir() and p.name[0] != "."):
         if shown is None or folder.name not in apart or folder.name in shown:
             found[folder.name] = folder
-    for name in apart:
+    for name in [*apart, BOOK]:
         there = (results / name / "provenance.json").exists()
         linked = is_released(runs, name) and name in (shown or ())
         if there and (linked if shown is not None else name not in found):
@@ -215,6 +222,11 @@ class Texts:
             if 3 <= len(words) < SHINGLE:
                 self.whole.add(words)
 
+    def __add__(self, other):
+        both = Texts()
+        both.whole, both.parts = self.whole | other.whole, self.parts | other.parts
+        return both
+
     def quoted(self, text):
         """Whether a transcript is in this text."""
         if not self.parts and not self.whole:
@@ -230,6 +242,9 @@ def texts_of(profile, folder):
     """The transcripts of a profile's corpus, from its run's tables and the corpus at hand."""
     import pandas as pd
 
+    if profile == BOOK:  # it may quote any corpus but our own
+        others = (name for name in profiles() if not rules(name)["ours"])
+        return sum((texts_of(name, folder.parent / name) for name in others), Texts())
     found = set()
     for path in sorted((folder / "artifacts").glob("*.parquet")):
         frame = pd.read_parquet(path)
@@ -357,6 +372,16 @@ def scrubbed(notebook, texts, labels=False):
     return {**notebook, "cells": cells, "metadata": about}, dropped
 
 
+def lighter(notebook):
+    """An executed notebook with fewer colours in its pictures."""
+    for output in (output for cell in notebook["cells"] for output in cell.get("outputs", ())):
+        if "image/png" in output.get("data", {}):
+            picture = base64.b64decode("".join(output["data"]["image/png"]))
+            made = base64.b64encode(weight.lighter_picture(picture)).decode()
+            output["data"]["image/png"] = made
+    return notebook
+
+
 def _only_glued(output):
     return bool(output.get("data")) and all("papermill.record" in k for k in output["data"])
 
@@ -380,9 +405,10 @@ def late(runs, profile, hashes):
     for chapter in parameters.read_profile(profile)["chapters"]:
         entry = story.get(chapter)
         now = inputs.of_chapter(profile, chapter, hashes=hashes)
-        why = run.why_stale(
-            runs, profile, chapter, entry, now, run.read_by(profile, chapter), hashes
-        )
+        read, view = run.read_by(profile, chapter), None
+        if entry and profile == BOOK:  # reads the runs that it shows
+            read, view = list(entry["read"]), entry["view"]
+        why = run.why_stale(runs, profile, chapter, entry, now, read, hashes, view)
         if entry and entry.get("overrides"):
             why.append("it ran with other parameters")
         found += [f"{profile} {chapter}: {reason}" for reason in why[:1]]
@@ -424,6 +450,11 @@ def make(runs, profile, out, room=MOST_BYTES):
     owner = {name: chapter for chapter in names for name in story[chapter]["outputs"]}
     files = {name: _packed(folder / "artifacts" / name, may, texts, said) for name in sorted(owner)
              if Path(name).suffix == ".parquet" and "/" not in name}  # fmt: skip
+    if profile == BOOK:  # the pictures of its questions, which show sums and no clip
+        pictures = [name for name in owner if Path(name).suffix == ".png" and "/" not in name]
+        files |= {
+            n: weight.lighter_picture((folder / "artifacts" / n).read_bytes()) for n in pictures
+        }
     for name, content in sorted(files.items(), key=lambda item: len(item[1] or b"")):
         if content is None:
             continue
@@ -438,7 +469,7 @@ def make(runs, profile, out, room=MOST_BYTES):
         mark = ""
         if not ours:
             page = json.loads((folder / f"{chapter}.ipynb").read_text(encoding="utf-8"))
-            page, dropped = scrubbed(page, texts, may["labels"])
+            page, dropped = scrubbed(lighter(page), texts, may["labels"])
             if dropped:
                 said.append(f"{chapter}: {dropped} outputs that show clips")
             text = json.dumps(page, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
@@ -489,7 +520,7 @@ def release(runs, names=(), out=None, hashes=None):
     ----------
     runs : Path
     names : sequence of str
-        Default: `profiles`. Profiles that are not named stay as they were released before.
+        Default: `profiles` and `BOOK`. Profiles that are not named stay as they were released.
     out : Path, optional
         Default: `RESULTS`.
     hashes : inputs.Hashes, optional
@@ -506,7 +537,7 @@ def release(runs, names=(), out=None, hashes=None):
         written breaks a rule: see `problems`.
     """
     hashes, out = hashes or inputs.Hashes(), out or RESULTS
-    names = list(names) or profiles()
+    names = list(names) or [*profiles(), *({BOOK} & {*parameters.profiles()})]
     wrong = [reason for name in names for reason in late(runs, name, hashes)]
     if wrong:
         raise RunError("not released:\n  " + "\n  ".join(wrong) + "\n  make book runs them")
@@ -518,7 +549,7 @@ def release(runs, names=(), out=None, hashes=None):
         said[name] = make(runs, name, out, MOST_BYTES - others - 400_000)
     seconds = {
         folder.name: {c: entry["seconds"] for c, entry in sorted((run.story(folder) or {}).items())}
-        for folder in sorted(runs / name for name in [*profiles(), "book"])
+        for folder in sorted(runs / name for name in [*profiles(), BOOK])
     }
     text = json.dumps({k: v for k, v in seconds.items() if v}, indent=1, sort_keys=True) + "\n"
     run.write_if_changed(out / "seconds.json", text)
@@ -567,6 +598,9 @@ def problems(out=None, texts=None):
                 words = frame.drop(columns=["clip_id"], errors="ignore")
                 words = words.select_dtypes(exclude=["number", "bool"])
                 text = "\n".join(map(str, {w for c in words for w in words[c].dropna().unique()}))
+            elif path.suffix == ".png":
+                text = ""
+                found += [f"{at}: a picture"] if folder.name != BOOK else []
             else:
                 text = path.read_text(encoding="utf-8")
                 if path.suffix == ".ipynb":

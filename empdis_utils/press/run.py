@@ -379,6 +379,8 @@ def execute(chapter, run_dir, values, label):
     RunError
         A cell that failed, or a kernel that died.
     """
+    # The check of notebooks would first build a grammar of web addresses: a second for nothing.
+    sys.modules.setdefault("rfc3987_syntax", None)
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError

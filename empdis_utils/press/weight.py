@@ -3,13 +3,15 @@
 import io
 import json
 
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 __all__ = ["lighter_picture", "without_outputs"]
 
 
 def lighter_picture(content, colours=256):
     """A PNG with at most this many colours, on white; as it is, where that is no smaller.
+
+    What it says of its maker (``Software``) stays.
 
     Parameters
     ----------
@@ -24,8 +26,11 @@ def lighter_picture(content, colours=256):
     image = Image.open(io.BytesIO(content)).convert("RGBA")
     ground = Image.new("RGBA", image.size, "white")
     flat = Image.alpha_composite(ground, image).convert("RGB")
-    made = io.BytesIO()
-    flat.quantize(colours, dither=Image.Dither.NONE).save(made, "PNG", optimize=True)
+    about = PngImagePlugin.PngInfo()
+    if "Software" in image.info:
+        about.add_text("Software", image.info["Software"])
+    made, few = io.BytesIO(), flat.quantize(colours, dither=Image.Dither.NONE)
+    few.save(made, "PNG", optimize=True, pnginfo=about)
     return min(content, made.getvalue(), key=len)
 
 
