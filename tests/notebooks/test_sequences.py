@@ -472,6 +472,26 @@ def test_whole_from_the_first_command_and_through_all_that_may_change(released):
     assert view(house) == {"mine": 6, "mosi": n}
 
 
+def test_a_whole_release_is_shown_before_anything_runs_and_once(released):
+    """Every profile and the page about all were released: a clone shows them, then its own."""
+    house = released
+    house.make("book", data=True)
+    n = house.gathered()["mosi"]
+    house.make("release", data=True)
+    shutil.rmtree(house.at / "_build")
+    house.edit("empdis_utils/toy.py", "table * factor", "table * factors")
+    said = house.make("book", ok=False)
+    assert said.index("[page] open") < said.index("[run ]") < said.index("factors")
+    for page in ("runs/book/00_findings", "runs/mosi/02_two", "runs/mine/02_two"):
+        assert NOTE in house.page(page) and "Nothing has run in this copy yet" in house.page(page)
+    assert f"'mosi': {n}" in house.page("runs/book/00_findings")
+    house.edit("empdis_utils/toy.py", "table * factors", "table * factor")
+    said = house.make("book")
+    assert "[page]" not in said and view(house) == {"mine": 6, "mosi": n}
+    assert NOTE not in house.page("runs/book/00_findings") + house.page("runs/mine/02_two")
+    assert "Its corpus is not at hand here" in house.page("runs/mosi/02_two")
+
+
 def test_a_record_of_a_release_that_is_cut_is_one_sentence(released):
     record = released.at / "results/mosi/provenance.json"
     kept = record.read_text()

@@ -74,17 +74,17 @@ def house(tmp_path, monkeypatch, manifest):
     return tmp_path / "runs"
 
 
-def keep(folder):
+def keep(folder, name="demo", chapter="01_one", **more):
     """Record the run as it is."""
     entry = {
-        **{"profile": "demo", "run": "demo", "overrides": [], "git": "abc", "seconds": 2.5},
+        **{"profile": name, "run": name, "overrides": [], "git": "abc", "seconds": 2.5, **more},
         **{"started": "2026-11-28 10:00 UTC", "hardware": "a machine", "versions": {}},
-        **{"parameters": parameters.all_parameters("demo", "01_one"), "inputs": {}, "read": {}},
-        "given": {**inputs.of_chapter("demo", "01_one")},
-        "page": sha256(folder / "01_one.ipynb"),
+        **{"parameters": parameters.all_parameters(name, chapter), "inputs": {}, "read": {}},
+        "given": {**inputs.of_chapter(name, chapter)},
+        "page": sha256(folder / f"{chapter}.ipynb"),
         "outputs": {p.name: sha256(p) for p in (folder / "artifacts").iterdir()},
     }
-    run.record(folder, "01_one", entry)
+    run.record(folder, chapter, entry)
 
 
 @pytest.mark.parametrize("column", ["transcript", "label", "y", "audio_path", "start_s", "text"])
@@ -228,6 +228,36 @@ def test_a_second_release_changes_no_byte_and_no_date(house):
     release.release(house)
     after = {p: (p.read_bytes(), p.stat().st_mtime_ns) for p in inputs.files_in(release.RESULTS)}
     assert before == after
+
+
+def test_pages_about_all_corpora_go_out_with_their_pictures_and_no_quotation(house):
+    """Then the release is whole, and `folders` shows it where nothing ran."""
+    release.release(house)
+    assert not release.whole(), "the pages about all corpora are missing"
+    notebook(parameters.NOTEBOOKS / "00_all.ipynb", GIVEN, "x")
+    (parameters.NOTEBOOKS / "profiles/book.yaml").write_text("title: ''\n00_all:\n")
+    folder = house / "book"
+    (folder / "artifacts").mkdir(parents=True)
+    picture = base64.b64decode(plot())
+    (folder / "artifacts/found-wide.png").write_bytes(picture)
+    source = parameters.read_notebook("00_all")
+    said = code("x", output(text_plain=f"one clip says: {SAID[0]}"), output(image_png=plot()))
+    cells = [*source["cells"][:2], said]
+    (folder / "00_all.ipynb").write_text(json.dumps({**source, "cells": cells}))
+    keep(folder, "book", "00_all", view=".view")
+    assert release.release(house)["book"] == ["00_all: 1 outputs that show clips"]
+    kept = release.RESULTS / "book"
+    page = (kept / "00_all.ipynb").read_text()
+    assert SAID[0] not in page and release.INSTEAD in page
+    assert (kept / "artifacts/found-wide.png").stat().st_size < len(picture)
+    assert release.problems() == [] and release.whole()
+    (release.RESULTS / "demo/artifacts/found-wide.png").write_bytes(picture)
+    assert "demo/artifacts/found-wide.png: a picture" in release.problems()
+    runs = house.parent / "a clone"
+    (runs / ".view").mkdir(parents=True)
+    (runs / ".view/book").symlink_to(kept)
+    assert release.folders(runs, ["demo"]) == {}
+    assert release.folders(runs, ["book"]) == {"book": kept}
 
 
 def test_a_run_that_is_stale_or_unfinished_is_not_released(house):

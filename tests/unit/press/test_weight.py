@@ -30,6 +30,7 @@ def test_a_figure_is_lighter_and_looks_the_same():
         np.asarray(Image.open(io.BytesIO(x)).convert("RGB"), int) for x in (made.getvalue(), light)
     )
     assert before.shape == after.shape and np.abs(before - after).mean() < 2
+    assert b"Matplotlib" in light, "what it says of its maker stays"
 
 
 def test_what_shows_through_becomes_white_and_few_colours_stay_what_they_are():
