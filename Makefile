@@ -31,7 +31,8 @@ help:  ## Explain every target
 
 # ---- environment -----------------------------------------------------------------------------
 # Hashes are checked but for torch, whose CPU builds differ; it comes second and finds its needs there.
-PIP = -m pip install --quiet --disable-pip-version-check
+# Python compiles a module when it is first imported: most never are.
+PIP = -m pip install --quiet --no-compile --disable-pip-version-check
 define INSTALL
 @echo "[env ] installing requirements.lock"
 @$(1) $(PIP) --require-hashes --no-deps -r requirements.lock

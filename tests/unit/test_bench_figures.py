@@ -99,7 +99,7 @@ def test_goals_stand_beside_what_was_measured(results, tmp_path):
     assert rows["MOSI, all chapters"][:3] == ["≤ 240 s", "300 s", "no"]
     assert rows["MOSI, all chapters"][3] == "2026-02-03, sum over 3 chapters"
     assert rows["EMPSPEECH, all chapters"][1:3] == ["100 s", "with fits that may have been kept"]
-    assert rows["clean clone to first page"][1:] == ["not measured", "", ""]
+    assert rows["clean clone to first page, released"][1:] == ["not measured", "", ""]
     assert "Measured on: here." in lines
 
 
