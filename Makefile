@@ -30,8 +30,7 @@ help:  ## Explain every target
 	@echo '  Variables: PY=python (use the active environment), EMPDIS_DATA=folder of corpora, JOBS=2'
 
 # ---- environment -----------------------------------------------------------------------------
-# Hashes are checked but for torch, whose CPU builds differ; it comes second and finds its needs there.
-# Python compiles a module when it is first imported: most never are.
+# Hashes are checked but for torch, whose CPU builds differ. Modules are compiled when first imported.
 PIP = -m pip install --quiet --no-compile --disable-pip-version-check
 define INSTALL
 @echo "[env ] installing requirements.lock"
