@@ -48,7 +48,7 @@ def main():
         book = ("make", "book")
         ready = seconds(clone, "make", "env")
         figures.record("make env, in a clean clone", ready, "s")
-        whole, first = seconds_until(clone, "[page]", *book)
+        whole, first = seconds_until(clone, "[page] open", *book)
         figures.record("clean clone to the first page, released", ready + first, "s")
         figures.record("make book, nothing run yet", whole, "s")
         figures.record("clean clone to the book with a run of its own", ready + whole, "s")

@@ -39,9 +39,9 @@ from empdis_utils.press.parameters import (
 
 __all__ = [
     "Asked", "Job", "annotate", "announce", "applicable", "audit", "book", "book_jobs",
-    "check_first", "forecast", "given_csv", "jobs_of", "judge", "locked", "make", "makefile",
-    "minutes", "needed", "own_folder", "quoted", "readers", "responses", "set_dates", "study",
-    "view",
+    "check_first", "first_page", "forecast", "given_csv", "jobs_of", "judge", "locked", "make",
+    "makefile", "minutes", "needed", "own_folder", "quoted", "readers", "responses", "set_dates",
+    "study", "view",
 ]  # fmt: skip
 
 JOB, TABLES, PAGE = 1000, 2000, 3000  # dates (s since 1970) of a chapter that is current
@@ -495,6 +495,18 @@ def annotate(asked, runs, hashes):
     os.execv(sys.executable, words)
 
 
+def first_page(build, runs):
+    """Render the released book where nothing has run yet, so that a reader need not wait."""
+    from empdis_utils.press import pages
+
+    shown = [*release.profiles(), release.BOOK]
+    if release.whole() and not any(run.story(runs / name) for name in shown):
+        print("[page] nothing has run here yet: the released pages come first", flush=True)
+        view(runs, [], shown)
+        pages.render(build, shown)
+        print(f"[page] open {build / 'html/index.html'}: those that run here follow", flush=True)
+
+
 def book(asked, runs, hashes, only_say=False):
     """Run what has changed and render the book; or say what would run."""
     from empdis_utils.press import pages
@@ -502,11 +514,8 @@ def book(asked, runs, hashes, only_say=False):
     build = course.site(runs.parent)
     with locked(runs, *profiles()):
         index = build / "html" / "index.html"
-        if not (only_say or asked.profiles or index.exists()) and release.whole():
-            shown = [*release.profiles(), release.BOOK]
-            view(runs, [], shown)
-            pages.render(build, shown)
-            print(f"[page] open {index}: the released pages; those that run here follow")
+        if not (only_say or asked.profiles or index.exists()):
+            first_page(build, runs)
         jobs, notes, shown = book_jobs(runs, hashes, asked.profiles.split())
         for note in notes:
             print(f"[book] {note}")

@@ -8,7 +8,7 @@ import time
 import pandas as pd
 import pytest
 
-from empdis_utils.press import flow, inputs, parameters, release, run
+from empdis_utils.press import flow, inputs, pages, parameters, release, run
 from tests.unit.toy_house import GIVEN, notebook
 
 
@@ -129,6 +129,22 @@ def test_a_profile_that_is_not_at_hand_comes_from_results(toward, monkeypatch):
     jobs, _, shown = planned("mine")
     assert list(jobs) == ["mine/01_one", "book/00_all"] and shown == ["mine", "demo"]
     assert jobs["book/00_all"].read == ["mine/01_one", "demo/01_one", "demo/02_two"]
+
+
+def test_the_released_book_comes_first_where_nothing_has_run(toward, monkeypatch, capsys):
+    made = []
+    monkeypatch.setattr(pages, "render", lambda build, shown: made.append((build, shown)))
+    runs = toward.parent / "elsewhere/runs"
+    flow.first_page(runs.parent, runs)
+    assert made == [], "the pages about all corpora were not released"
+    record = json.loads((release.RESULTS / "demo/provenance.json").read_text())
+    (release.RESULTS / "book").mkdir()
+    (release.RESULTS / "book/provenance.json").write_text(json.dumps(record))
+    flow.first_page(toward.parent, toward)
+    assert made == [], "this copy has a run"
+    flow.first_page(runs.parent, runs)
+    assert made == [(runs.parent, ["demo", "book"])] and "[page] open" in capsys.readouterr().out
+    assert release.is_released(runs, "demo") and release.is_released(runs, "book")
 
 
 def test_the_tables_of_a_release_are_hashed_into_what_reads_them(toward):
