@@ -510,6 +510,8 @@ def _collect(codec, packet, wanted, pictures):
         for frame in codec.decode(packet):
             if frame.pts in wanted:
                 turns = round(frame.rotation / 90) % 4
-                pictures[frame.pts] = np.rot90(frame.to_ndarray(format="rgb24"), turns)
+                # A thread per core, the default, would take longer to start than this takes.
+                rgb = frame.to_ndarray(format="rgb24", threads=1)
+                pictures[frame.pts] = np.rot90(rgb, turns)
     except av.FFmpegError:
         return  # a damaged frame: the others of the clip still count

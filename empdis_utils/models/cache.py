@@ -11,7 +11,7 @@ import json
 from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import pandas as pd
@@ -365,10 +365,10 @@ class _OnDisk(Sequence):
 
     def __init__(self, disk, folder, keys):
         self.disk, self.folder, self.keys = disk, folder, list(keys)
-        self._clips, self._room = {}, IN_MEMORY_BYTES
+        self._clips, self._lengths, self._room = {}, {}, IN_MEMORY_BYTES
 
     def __reduce__(self):  # what is in memory does not travel to other processes
-        return _OnDisk, (self.disk, self.folder, self.keys)
+        return _on_disk, (self.disk.directory, self.disk.limit, self.folder, tuple(self.keys))
 
     def __len__(self):
         return len(self.keys)
@@ -383,7 +383,9 @@ class _OnDisk(Sequence):
         self.disk.write(self.folder, self.keys[i], tensors, facts)
 
     def length(self, i):
-        return self.disk.length(self.folder, self.keys[i])
+        if i not in self._lengths:
+            self._lengths[i] = self.disk.length(self.folder, self.keys[i])
+        return self._lengths[i]
 
     def __getitem__(self, i):
         if i in self._clips:
@@ -394,3 +396,9 @@ class _OnDisk(Sequence):
             clip = {name: value.clone() for name, value in clip.items()}  # not a mapped file
             self._clips[i], self._room = clip, self._room - size
         return clip
+
+
+@lru_cache(1)
+def _on_disk(directory, limit, folder, keys):
+    """The clips of one encoder in another process: those in memory serve all of its fits."""
+    return _OnDisk(DiskCache(directory, limit / 1e9), folder, keys)
