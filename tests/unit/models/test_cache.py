@@ -194,6 +194,9 @@ def test_clips_stay_in_memory_as_far_as_they_fit(tmp_path, monkeypatch):
     assert [reads.count(text) for text in items] == [1, 3, 3, 3]
     monkeypatch.undo()
     assert len(pickle.dumps(cache.clips)) < 2000, "memory does not travel"
+    one, two = (pickle.loads(pickle.dumps(cache)).clips for _ in range(2))
+    one[0]
+    assert one is two and 0 in two._clips, "fits of one process share it"
 
 
 def test_the_same_words_run_once_and_keep_their_rows(tmp_path):
