@@ -53,7 +53,7 @@ KERNEL_ENVIRONMENT = {
 }
 # joblib starts a process that grew anew, and says so: nothing is lost, and no page needs it.
 UNSAID = "ignore:A worker stopped while some jobs were given:UserWarning"
-# jsonschema, which nbformat imports, takes more than a second to make grammars of web addresses that
+# jsonschema, which nbformat imports, takes over a second to make grammars of web addresses, which
 # no notebook is held against. Without their package it does without them.
 LEFT_OUT = "rfc3987_syntax"
 
