@@ -101,10 +101,11 @@ def _difference(share):
 def _hedges(share):
     def draw(recording, rng, **how):
         values, first = _two_groups(recording, share, rng)
-        found = inference.hedges_g(values, first, groups=recording, **how).iloc[0]
+        found = inference.hedges_g(values, first, groups=recording, **how)
         # Within groups the variance is 1, and 0.2 squared more in the first.
         truth = EFFECT / np.sqrt(1 + share * 0.2**2)
-        return found.rename({"hedges_g": "estimate"}), truth
+        (one,) = found[["hedges_g", "ci_low", "ci_high"]].to_numpy()
+        return inference.Interval(*one, *[None] * 4), truth
 
     return draw
 

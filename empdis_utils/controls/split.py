@@ -22,7 +22,6 @@ from sklearn.preprocessing import StandardScaler
 from empdis_utils.data import splits
 from empdis_utils.data.disk_cache import default_directory
 from empdis_utils.measures import inference, scores
-from empdis_utils.models import encoders, finetune
 
 __all__ = [
     "accuracies", "both_ways", "candidates", "finetuned", "gains", "leave_one_out",
@@ -76,6 +75,8 @@ def candidates(manifest, published: Mapping, measured: Mapping, encoder: str = "
     if any(map(splits.normalise, text)):
         tried["TF-IDF"] = (words, text, "text")
         if encoder:
+            from empdis_utils.models import encoders  # slow to import
+
             values = encoders.sentence_embeddings(encoder, list(text))
             tried["sentence encoder"] = (linear, values, "text")
     for modality, features in published.items():
@@ -147,6 +148,8 @@ def finetuned(encoder, manifest, *, n_folds, n_draws, n_boot=2000, seed=42, n_jo
 
     Returns `accuracy, gain` (DataFrame): Rows as of `accuracies` and `gains`.
     """
+    from empdis_utils.models import encoders, finetune  # slow to import
+
     text, y, dialog = manifest["transcript"].fillna(""), manifest["y"], manifest["dialog_id"]
     y, dialog = y.to_numpy(), dialog.to_numpy()
     cache = finetune.cache_trunk(

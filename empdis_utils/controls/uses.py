@@ -20,7 +20,7 @@ from empdis_utils.controls import (
 )
 from empdis_utils.data import corpora, tables
 from empdis_utils.measures import inference
-from empdis_utils.models import encoders, fusion
+from empdis_utils.models import fusion
 
 __all__ = ["Given", "measure", "read", "views"]
 
@@ -60,6 +60,8 @@ def views(manifest, published: Mapping, measured: Mapping, encoder: str = "") ->
     if "text" not in published and any(map(str.strip, text)):
         found["text"] = label_repair.words(text)
         if encoder:
+            from empdis_utils.models import encoders  # slow to import
+
             found["text, sentence encoder"] = encoders.sentence_embeddings(encoder, text)
     for modality, features in published.items():
         found[modality] = features.loc[clips].to_numpy()

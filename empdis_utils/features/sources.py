@@ -5,7 +5,7 @@ This is what chapter 05 calls; each source has its own module for those who want
 
 import pandas as pd
 
-from empdis_utils.features import acoustics, affect, faces, per_clip, textual
+from empdis_utils.features import acoustics, faces, per_clip, textual
 
 __all__ = ["families", "long", "numbers", "overview"]
 
@@ -70,6 +70,8 @@ def families(
         if source == "none":
             continue
         if (modality, source) == ("audio", "praat"):
+            from empdis_utils.features import affect  # slow to import
+
             table = acoustics.extract(manifest, rate_unit=rate_unit, n_jobs=n_jobs, **how)
             scores = affect.extract(manifest, affect_checkpoint or None, **how)
             scores = scores.rename(columns={"status": "affect_status", "reason": "affect_reason"})

@@ -27,6 +27,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from scipy import stats as sps
+from scipy.special import ndtr, ndtri, stdtrit  # of the normal and of Student's distribution
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestIndPower
 
@@ -160,9 +161,9 @@ def _limits(estimate, values, left_out, level, noise):
         widen = np.maximum(np.sqrt(size / (size - 1)), jackknife / spread)
         ties = np.abs(values - estimate) <= 1e-12
         below = ((values < estimate) & ~ties).sum(axis=0) + ties.sum(axis=0) / 2
-        bias = sps.norm.ppf(np.clip(below / known, 0.5 / known, 1 - 0.5 / known))
-        tails = sps.t.ppf(np.array([[(1 - level) / 2], [(1 + level) / 2]]), freedom)
-        at = sps.norm.cdf(2 * bias + widen * tails) * (known - 1)
+        bias = ndtri(np.clip(below / known, 0.5 / known, 1 - 0.5 / known))
+        tails = stdtrit(freedom, np.array([[(1 - level) / 2], [(1 + level) / 2]]))
+        at = ndtr(2 * bias + widen * tails) * (known - 1)
     few = known < (1 - MAX_UNDEFINED) * n_boot
     flat = ~few & (spread <= 1e-12 * np.maximum(1, np.abs(estimate)))
     usable = ~(few | flat) & np.isfinite(estimate)
@@ -423,6 +424,12 @@ def auroc_intervals(
     -----
     Checked against ``sklearn.metrics.roc_auc_score``.
     """
+    return pd.DataFrame(_aurocs(y, scores, groups, contrasts, n_boot, level, seed))
+
+
+def _aurocs(
+    y, scores, groups=None, contrasts=None, n_boot=2000, level=0.95, seed=42
+) -> list[Interval]:
     statistic = auroc_statistic(y, scores, groups)
     pairs = list(contrasts or ())
 
@@ -430,12 +437,12 @@ def auroc_intervals(
         values = statistic(weights)
         return np.hstack([values, *(values[:, [i]] - values[:, [j]] for i, j in pairs)])
 
-    return pd.DataFrame(_engine(function, statistic.size, len(y), n_boot, level, seed))
+    return _engine(function, statistic.size, len(y), n_boot, level, seed)
 
 
 def auroc_interval(y, score, **how) -> Interval:
     """AUROC of one score with its interval; see `auroc_intervals`."""
-    return Interval(*auroc_intervals(y, score, **how).itertuples(index=False, name=None).__next__())
+    return _aurocs(y, score, **how)[0]
 
 
 # --------------------------------------------------------------------------- shares
@@ -482,14 +489,14 @@ def share_interval(values, *, groups=None, level: float = 0.95) -> Interval:
     apart = np.bincount(codes, values - estimate)
     between = size / (size - 1) * (apart**2).sum() / n**2
     single = values.var(ddof=1) / n
-    quantile = sps.norm.ppf((1 + level) / 2)
+    quantile = ndtri((1 + level) / 2)
     if max(between, single) <= 1e-15:
         effective = n**2 / (np.bincount(codes) ** 2).sum()
     else:
         effective = estimate * (1 - estimate) / values.var() * n
         effective *= single / max(between, single)
     if between > single * (1 + 1e-9):
-        quantile = sps.t.ppf((1 + level) / 2, _freedom(apart[:, None])[0])
+        quantile = stdtrit(_freedom(apart[:, None])[0], (1 + level) / 2)
     low, high = _wilson(estimate, effective, quantile)
     return Interval(estimate, low, high, n, size, "ok", "")
 
@@ -808,28 +815,27 @@ def hedges_g(
         difference, g = _mean_sd_g(sums[..., :-1])
         return np.concatenate([difference, np.where(flat, np.nan, g)], axis=-1)
 
-    how = dict(groups=codes, n_boot=n_boot, level=level, seed=seed)
-    found = intervals(rows, statistic, **how)
+    found = zip(*_of_sums(rows, statistic, codes, n_boot, level, seed), strict=True)
+    estimate, low, high, _, _, status, reason = (np.array(each).reshape(2, f) for each in found)
     side = [_recordings_with(np.isfinite(values) & one[:, None], codes) for one in (first, ~first)]
     fewest = np.minimum(*side)
     few = fewest < MIN_RECORDINGS
-    found.loc[np.tile(few, 2), ["ci_low", "ci_high"]] = np.nan
-    difference, g = found[:f], found[f:].reset_index(drop=True)
+    low, high = np.where(few, np.nan, low), np.where(few, np.nan, high)
     short = np.array([f"too few recordings (n={n})" for n in fewest], object)
     return pd.DataFrame(
         {
             "feature": names,
             "n_1": (np.isfinite(values) & first[:, None]).sum(axis=0),
             "n_2": (np.isfinite(values) & ~first[:, None]).sum(axis=0),
-            "difference": difference["estimate"],
-            "difference_low": difference["ci_low"],
-            "difference_high": difference["ci_high"],
-            "hedges_g": g["estimate"],
-            "ci_low": g["ci_low"],
-            "ci_high": g["ci_high"],
+            "difference": estimate[0],
+            "difference_low": low[0],
+            "difference_high": high[0],
+            "hedges_g": estimate[1],
+            "ci_low": low[1],
+            "ci_high": high[1],
             "n_recordings": fewest,
-            "status": np.where(few, "too_few", g["status"]),
-            "reason": np.where(few, short, g["reason"]),
+            "status": np.where(few, "too_few", status[1]),
+            "reason": np.where(few, short, reason[1]),
         }
     )
 

@@ -180,15 +180,15 @@ def calibration(
     alone = [ece(np.column_stack([(w - 1) @ sums[:, :-1], w @ sums[:, -1]])) for w in drawn]
     how = dict(groups=groups, n_boot=n_boot, seed=seed)
     noise = np.quantile(np.concatenate(alone), 0.95)
-    means = inference.intervals(np.column_stack([brier, loss]), **how)
+    means = inference.intervals(np.column_stack([brier, loss]), **how).itertuples()
     summary = {"n": len(y)}
     for name, found in (
-        ("ece", inference.intervals(gaps, ece, noise=noise, **how).iloc[0]),
-        ("brier", means.iloc[0]),
-        ("log_loss", means.iloc[1]),
+        ("ece", inference.interval(gaps, ece, noise=noise, **how)),
+        ("brier", next(means)),
+        ("log_loss", next(means)),
     ):
-        summary |= {name: float(found["estimate"])}
-        summary |= {f"{name}_low": found["ci_low"], f"{name}_high": found["ci_high"]}
+        summary |= {name: found.estimate}
+        summary |= {f"{name}_low": found.ci_low, f"{name}_high": found.ci_high}
     return summary, bins
 
 
@@ -378,11 +378,12 @@ def weighted_risk(error, uncertainty, coverages) -> Callable:
         steps = harmonic[kept.astype(int)] - harmonic[before.astype(int)]
         area = (m * rate + (wrong_before - before * rate) * steps).sum(axis=1) / total
         at = np.maximum(np.ceil(np.round(coverages * total[:, None], 9)), 1)
-        rows = (
-            np.interp(k, np.r_[0, n], np.r_[0, e]) / k
-            for k, n, e in zip(at, kept, errors, strict=True)
-        )
-        return np.column_stack([np.array(list(rows)), area])
+        risks = np.empty(at.shape)
+        if len(coverages):
+            from_none = np.pad(kept, ((0, 0), (1, 0))), np.pad(errors, ((0, 0), (1, 0)))
+            for row, *curve in zip(risks, at, *from_none, strict=True):
+                row[:] = np.interp(*curve)
+        return np.column_stack([risks / at, area])
 
     return function
 

@@ -10,17 +10,8 @@ from operator import attrgetter
 from pathlib import Path
 
 import torch
-import transformers
+import transformers  # its classes are looked up where they are used: they are slow to import
 from torch.nn.utils import parametrize
-from transformers import (
-    AutoConfig,
-    AutoFeatureExtractor,
-    AutoImageProcessor,
-    AutoModelForAudioClassification,
-    AutoModelForSequenceClassification,
-    AutoModelForVideoClassification,
-    AutoTokenizer,
-)
 
 __all__ = [
     "ENCODERS", "Encoder", "find", "inputs", "layers", "layers_path", "load", "quiet",
@@ -84,9 +75,9 @@ ENCODERS = _registry()
 """Encoders by name; "auto" is any BERT-like text checkpoint."""
 
 _MODEL_CLASSES = {
-    "text": AutoModelForSequenceClassification,
-    "audio": AutoModelForAudioClassification,
-    "video": AutoModelForVideoClassification,
+    "text": "AutoModelForSequenceClassification",
+    "audio": "AutoModelForAudioClassification",
+    "video": "AutoModelForVideoClassification",
 }
 _PROCESSOR_FILES = {
     "text": ("tokenizer.json", "vocab.txt", "vocab.json", "spm.model", "sentencepiece.bpe.model"),
@@ -259,9 +250,13 @@ def _folder(path):
     return path
 
 
+def _model_class(encoder):
+    return getattr(transformers, _MODEL_CLASSES[encoder.modality])
+
+
 def _config(encoder, source, revision):
     try:
-        config = AutoConfig.from_pretrained(source, revision=revision)
+        config = transformers.AutoConfig.from_pretrained(source, revision=revision)
     except OSError as error:
         raise OSError(
             f"{source} is neither in the local Hugging Face cache nor can be downloaded; connect "
@@ -275,7 +270,7 @@ def _config(encoder, source, revision):
             f"{source} is a {config.model_type} model, not {encoder.model_type}; "
             f"{encoder.name!r} takes {encoder.modality} checkpoints of that type{hint}."
         )
-    if type(config) not in _MODEL_CLASSES[encoder.modality]._model_mapping:
+    if type(config) not in _model_class(encoder)._model_mapping:
         raise ValueError(
             f"{source} is a {config.model_type} model, which has no {encoder.modality} classifier."
         )
@@ -285,7 +280,7 @@ def _config(encoder, source, revision):
 def _model(encoder, source, config, n_classes, revision):
     config.num_labels = n_classes
     try:
-        model, loading = _MODEL_CLASSES[encoder.modality].from_pretrained(
+        model, loading = _model_class(encoder).from_pretrained(
             source,
             config=config,
             revision=revision,
@@ -329,10 +324,11 @@ def _processor(encoder, source, revision):
             "copy it there from where the weights were published."
         )
     if encoder.modality == "text":
-        return AutoTokenizer.from_pretrained(source, revision=revision)
+        return transformers.AutoTokenizer.from_pretrained(source, revision=revision)
     if encoder.modality == "audio":
-        return AutoFeatureExtractor.from_pretrained(source, revision=revision)
-    return AutoImageProcessor.from_pretrained(source, revision=revision, backend="pil")
+        return transformers.AutoFeatureExtractor.from_pretrained(source, revision=revision)
+    images = transformers.AutoImageProcessor
+    return images.from_pretrained(source, revision=revision, backend="pil")
 
 
 @contextmanager

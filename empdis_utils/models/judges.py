@@ -10,12 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from transformers import (
-    AutoModel,
-    AutoModelForCausalLM,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-)
+import transformers  # its classes are looked up where they are used: they are slow to import
 
 from empdis_utils.models.encoders import quiet
 
@@ -45,14 +40,15 @@ def _load(kind, checkpoint):
         if Path(checkpoint).is_absolute() and not Path(checkpoint).is_dir():
             raise FileNotFoundError("there is no such folder")
         with quiet():
-            model, info = kind.from_pretrained(checkpoint, output_loading_info=True)
-            tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+            one = getattr(transformers, kind)
+            model, info = one.from_pretrained(checkpoint, output_loading_info=True)
+            tokenizer = transformers.AutoTokenizer.from_pretrained(checkpoint)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{checkpoint} cannot be loaded as {kind.__name__}: {error}") from None
+        raise ValueError(f"{checkpoint} cannot be loaded as {kind}: {error}") from None
     missing = [name for name in info["missing_keys"] if "pooler" not in name]
     if missing:
         raise ValueError(
-            f"{checkpoint} is no {kind.__name__.removeprefix('Auto')}: it lacks {len(missing)} "
+            f"{checkpoint} is no {kind.removeprefix('Auto')}: it lacks {len(missing)} "
             f"weights, {missing[:2]} among them"
         )
     if tokenizer.pad_token is None:  # a causal model often has none; what is padded is masked
@@ -77,7 +73,7 @@ def token_vectors(checkpoint, texts, layer=-1):
     roberta-large). Returns two lists: float32 [tokens, d], start and end included, and bool
     [tokens], which of them are of the text.
     """
-    tokenizer, model = _load(AutoModel, checkpoint)
+    tokenizer, model = _load("AutoModel", checkpoint)
     found, words = [], []
     for batch in _batches(tokenizer, model, texts):
         special = batch.pop("special_tokens_mask").bool()
@@ -91,7 +87,7 @@ def token_vectors(checkpoint, texts, layer=-1):
 
 def emotions(checkpoint, texts):
     """Probability of each emotion: DataFrame [n, k], columns named as the checkpoint names them."""
-    tokenizer, model = _load(AutoModelForSequenceClassification, checkpoint)
+    tokenizer, model = _load("AutoModelForSequenceClassification", checkpoint)
     found = []
     for batch in _batches(tokenizer, model, texts):
         batch.pop("special_tokens_mask")
@@ -109,7 +105,7 @@ def log_likelihoods(checkpoint, texts):
     Returns DataFrame [n]: nll (nats), n_tokens (that were predicted). The first token counts where
     the tokenizer has a token to begin with; else it is given, as in the paper's code.
     """
-    tokenizer, model = _load(AutoModelForCausalLM, checkpoint)
+    tokenizer, model = _load("AutoModelForCausalLM", checkpoint)
     with suppress(AttributeError):
         tokenizer.padding_side = "right"
     begin, rows = tokenizer.bos_token_id, []

@@ -43,17 +43,16 @@ def prompt_of(history, speaker, template=SHORT):
     return template.format(history="\n".join(history), speaker=speaker)
 
 
-def statuses(model, prompts, answers, sound=None, picture=None):
+def statuses(model, prompts, answers, sound=None, picture=None, ids=None):
     """What can be done with each row: DataFrame status ("ok" or else), reason; one row each.
 
     `prompts`, `answers`: str. `sound`, `picture`: float [n, d], NaN where a clip has no embedding;
-    None: a prefix of zeros needs none. Kinds: no_prompt, no_answer, no_embedding, too_long.
+    None: a prefix of zeros needs none. `ids`: token ids of prompts and of answers, if at hand.
+    Kinds: no_prompt, no_answer, no_embedding, too_long.
     """
     longest = getattr(model.lm.config, "max_position_embeddings", None) or np.inf
-    sizes = [
-        1 + len(p) + len(a)
-        for p, a in zip(model.prompt_ids(prompts), model.answer_ids(answers), strict=True)
-    ]
+    ids = ids or (model.prompt_ids(prompts), model.answer_ids(answers))
+    sizes = [1 + len(p) + len(a) for p, a in zip(*ids, strict=True)]
     rows = []
     for i, (prompt, answer, size) in enumerate(zip(prompts, answers, sizes, strict=True)):
         lost = [
@@ -81,8 +80,9 @@ class _Rows:
         if (sound is None) != (picture is None):
             raise ResponderError("Give embeddings of sound and picture, or of neither.")
         self.model, self.sound, self.picture = model, sound, picture
-        self.status = statuses(model, prompts, answers, sound, picture)
         self.prompts, self.answers = model.prompt_ids(prompts), model.answer_ids(answers)
+        ids = (self.prompts, self.answers)
+        self.status = statuses(model, prompts, answers, sound, picture, ids)
         self.ok = np.flatnonzero(self.status["status"] == "ok")
 
     def prefix(self, rows):
@@ -143,11 +143,12 @@ def fit(
     settings = [batch_size, learning_rate, weight_decay, drop_prefix, seed, rows.tolist()]
     kept = _Kept(directory, model, optimizer, data, settings) if directory else None
     history = kept.restore(epochs) if kept else []
+    model.train()
     devices = [model.device] if model.device.type == "cuda" else []
     for epoch in range(len(history), epochs):
         with torch.random.fork_rng(devices=devices):  # each epoch draws from its own seed
             torch.manual_seed(seed * 1_000_003 + epoch)
-            loss = _epoch(model.train(), data, rows, batch_size, drop_prefix, optimizer)
+            loss = _epoch(model, trained.values(), data, rows, batch_size, drop_prefix, optimizer)
         history.append({"epoch": epoch + 1, "loss": loss, "n": len(rows)})
         if kept:
             kept.save(history)
@@ -155,14 +156,14 @@ def fit(
     return pd.DataFrame(history, columns=["epoch", "loss", "n"])
 
 
-def _epoch(model, data, rows, batch_size, drop_prefix, optimizer):
+def _epoch(model, trained, data, rows, batch_size, drop_prefix, optimizer):
     losses = []
     for part in torch.tensor(rows)[torch.randperm(len(rows))].split(batch_size):
         *ids, prefix = data.given(part.numpy())
         kept = torch.rand(len(part), 1, 1) >= drop_prefix
         loss = model(*ids, prefix * kept.to(prefix.device)).loss
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.trained().values(), 1.0)
+        torch.nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
         optimizer.zero_grad()
         losses.append(loss.item() * len(part))
@@ -218,7 +219,7 @@ def score(model, prompts, answers, sound=None, picture=None, batch_size=32):
         rows = data.ok[start : start + batch_size]
         batch = model.batch(*data.given(rows))
         labels = batch.pop("labels")[:, 1:]
-        logits = model.lm(**batch).logits[:, :-1].float()
+        logits = model.lm(**batch, use_cache=False).logits[:, :-1].float()
         losses = torch.nn.functional.cross_entropy(
             logits.transpose(1, 2), labels, ignore_index=IGNORED, reduction="none"
         )

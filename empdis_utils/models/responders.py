@@ -221,12 +221,13 @@ class PrefixLM(torch.nn.Module):
     def prompt_ids(self, prompts):
         """Token ids of each prompt, with the chat template if there is one to use: list of list."""
         if self.chat:
-            prompts = [
-                self.tokenizer.apply_chat_template(
+            asked = {
+                p: self.tokenizer.apply_chat_template(
                     [{"role": "user", "content": p}], add_generation_prompt=True, tokenize=False
                 )
-                for p in prompts
-            ]
+                for p in dict.fromkeys(prompts)
+            }
+            prompts = [asked[p] for p in prompts]
         ids = self.tokenizer(list(prompts), add_special_tokens=not self.chat)["input_ids"]
         end = self.tokenizer.eos_token_id
         return [row[:-1] if not self.chat and row and row[-1] == end else row for row in ids]
@@ -262,7 +263,7 @@ class PrefixLM(torch.nn.Module):
 
     def forward(self, prompt_ids, answer_ids, prefix):
         """The language model's output; its loss is the mean over the answers' tokens."""
-        return self.lm(**self.batch(prompt_ids, answer_ids, prefix))
+        return self.lm(**self.batch(prompt_ids, answer_ids, prefix), use_cache=False)
 
     def save(self, folder):
         """Write projector and adapter as safetensors; the language model itself is not written."""

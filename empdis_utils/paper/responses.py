@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from empdis_utils.measures import responses
-from empdis_utils.models import judges
 from empdis_utils.paper import claims, printed
 from empdis_utils.places import ROOT
 
@@ -170,6 +169,8 @@ def judged(answers, histories, encoder="", emotion_model="", language_model=""):
         whose note says what it needs. The encoder's last layer is used; numbers of one checkpoint
         cannot be held against those of another.
     """
+    from empdis_utils.models import judges  # slow to import
+
     rows = []
     given = {"encoder": encoder, "emotion_model": emotion_model, "language_model": language_model}
     for kind, metric in (("encoder", "bertscore"), ("emotion_model", "emotion match"),

@@ -53,6 +53,9 @@ KERNEL_ENVIRONMENT = {
 }
 # joblib starts a process that grew anew, and says so: nothing is lost, and no page needs it.
 UNSAID = "ignore:A worker stopped while some jobs were given:UserWarning"
+# jsonschema, which nbformat imports, takes over a second to make grammars of web addresses, which
+# no notebook is held against. Without their package it does without them.
+LEFT_OUT = "rfc3987_syntax"
 
 
 def _warnings():
@@ -379,8 +382,7 @@ def execute(chapter, run_dir, values, label):
     RunError
         A cell that failed, or a kernel that died.
     """
-    # The check of notebooks would first build a grammar of web addresses: a second for nothing.
-    sys.modules.setdefault("rfc3987_syntax", None)
+    sys.modules.setdefault(LEFT_OUT, None)
     import papermill
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
@@ -388,6 +390,7 @@ def execute(chapter, run_dir, values, label):
 
     aside, log = run_dir / f".{chapter}.aside", run_dir / "logs" / f"{chapter}.log"
     page = run_dir / f"{chapter}.ipynb"
+    first = f"__import__('sys').modules.setdefault({LEFT_OUT!r})"  # in the kernel, too
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
     with (
@@ -406,7 +409,10 @@ def execute(chapter, run_dir, values, label):
                 stdout_file=log_file,
                 stderr_file=Tee(log_file, sys.stderr) if sys.stderr.isatty() else log_file,
                 cwd=str(ROOT),
-                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
+                config=Config(
+                    KernelManager={"transport": "ipc", "ip": f"{sockets}/kernel"},
+                    NotebookClient={"extra_arguments": [f"--IPKernelApp.exec_lines={first}"]},
+                ),
             )
         except (PapermillExecutionError, DeadKernelError) as error:
             log_file.write(str(error))
