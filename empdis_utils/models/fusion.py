@@ -26,13 +26,16 @@ from empdis_utils.models.fusion_training import (
     Fitted,
     FusionOutput,
     GatedAttentionFusion,
+    Plan,
     Prediction,
     ablate,
     all_subsets,
     check_embeddings,
     check_labels,
     fit,
+    fit_fold,
     predict,
+    prediction_frame,
 )  # fmt: skip
 
 __all__ = [
@@ -41,9 +44,6 @@ __all__ = [
 ]  # fmt: skip
 
 SEEDS = (42, 43, 44, 45, 46)
-
-#: A fold's number and the rows of its train, val and test parts.
-Plan = tuple[int, dict[str, np.ndarray | None]]
 
 
 def crossfit(
@@ -230,7 +230,7 @@ def _run(
         raise ValueError(f"subsets name {unknown}; embeddings have {names}.")
     full = max(subsets, key=len)
     tasks = (
-        delayed(_task)(
+        delayed(fit_fold)(
             {m: given[m] for m in subset}, y, plan, seed, how, keep, subset == full, ablation
         )
         for seed in seeds
@@ -246,49 +246,6 @@ def _run(
     for frame in (predictions, gates):
         frame.insert(0, "clip_id", clip_id[frame.pop("row").to_numpy()])
     return predictions, gates
-
-
-def _task(given, y, plan: Plan, seed, how, keep, is_full, ablation):
-    """Fit one network and predict the rows to keep; runs in a worker process."""
-    fold, parts = plan
-    fitted = fit(given, y, train=parts["train"], val=parts["val"], seed=seed, **how)
-    frames, gates = [], None
-    for split in keep:
-        rows = parts[split]
-        part = {m: array[rows] for m, array in given.items()}
-        about = {"seed": seed, "fold": fold, "split": split}
-        out = predict(fitted, part)
-        frame = _prediction_frame(rows, inputs_name(fitted.modalities), "fusion", about, y, out)
-        frames.append(frame)
-        if is_full and ablation:
-            zeroed = ablate(fitted, part)
-            frames += [
-                _prediction_frame(rows, inputs, "ablation", about, y, p)
-                for inputs, p in zeroed.items()
-            ]
-        if is_full and split == "test":
-            gates = pd.concat(
-                pd.DataFrame(
-                    {
-                        "row": rows,
-                        "seed": seed,
-                        "modality": m,
-                        "gate": out.gates[:, i].astype(float),
-                        "attention": out.attention[:, i].astype(float),
-                    }
-                )
-                for i, m in enumerate(fitted.modalities)
-            )
-    return pd.concat(frames), gates
-
-
-def _prediction_frame(rows, inputs, source, about, y, out: Prediction) -> pd.DataFrame:
-    frame = pd.DataFrame({"row": rows, "inputs": inputs, "source": source, **about})
-    frame["y"], frame["p"] = y[rows], out.p
-    if out.proba.shape[1] > 2:
-        for k in range(out.proba.shape[1]):
-            frame[f"p_{k}"] = out.proba[:, k]
-    return frame
 
 
 def baselines(
@@ -367,7 +324,7 @@ def baselines(
         ):
             out = Prediction(proba[:, 1], proba, *[np.empty(0)] * 4)
             about = {"seed": seed, "fold": fold, "split": "test"}
-            frame = _prediction_frame(rows["test"], inputs, "baseline", about, y, out)
+            frame = prediction_frame(rows["test"], inputs, "baseline", about, y, out)
             frame.insert(0, "baseline", name)
             frames.append(frame)
     table = pd.concat(frames, ignore_index=True)

@@ -27,11 +27,15 @@ from empdis_utils.data.hashes import code_of
 from empdis_utils.data.tables import in_order, inputs_name
 
 __all__ = [
-    "RECIPES", "Embeddings", "Fitted", "FusionOutput", "GatedAttentionFusion", "Prediction",
-    "ablate", "all_subsets", "check_embeddings", "check_labels", "fit", "predict",
+    "RECIPES", "Embeddings", "Fitted", "FusionOutput", "GatedAttentionFusion", "Plan", "Prediction",
+    "ablate", "all_subsets", "check_embeddings", "check_labels", "fit", "fit_fold", "predict",
+    "prediction_frame",
 ]  # fmt: skip
 
 Embeddings = Mapping[str, np.ndarray]
+
+#: A fold's number and the rows of its train, val and test parts.
+Plan = tuple[int, dict[str, np.ndarray | None]]
 
 #: Training recipes. ``release`` is the released code. ``paper`` is Appendix B.2 (ten epochs at a
 #: constant 1e-4); what the paper leaves open is as released. Change one with
@@ -325,18 +329,28 @@ def _rows(index, n: int, name: str) -> np.ndarray:
 
 
 @contextmanager
-def _seeded(seed: int) -> Iterator[None]:
-    """Seed torch and use one thread, so that the same seed gives the same bytes."""
+def _one_thread() -> Iterator[None]:
+    """One thread, so that the same numbers give the same bytes."""
     threads = torch.get_num_threads()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        torch.set_num_threads(1)
-        torch.set_flush_denormal(True)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(threads)
-            torch.set_flush_denormal(False)
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(False)
+
+
+@contextmanager
+def _seeded(seed: int) -> Iterator[None]:
+    """Seed torch and use one thread, so that the same seed gives the same bytes.
+
+    `torch.manual_seed` also notes, for each kind of device, where it was called: slower, and
+    nothing here uses them.
+    """
+    with _one_thread(), torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(int(seed))
+        yield
 
 
 def _scaled(
@@ -448,22 +462,23 @@ def fit(
         part = {m: x[rows] for m, x in inputs.items()}
         return part, (None if present is None else present[rows]), target[rows]
 
+    file = kept = None
+    if resume:
+        file = _FitFile(embeddings, y, train, val, recipe, [int(seed), n_classes])
+        kept = file.read()
     with _seeded(seed):
-        model = GatedAttentionFusion(
-            {m: a.shape[1] for m, a in embeddings.items()},
-            n_classes=n_classes,
-            **{k: recipe[k] for k in _NETWORK_KEYS},
-        )
-        file = kept = None
-        if resume:
-            file = _FitFile(embeddings, y, train, val, recipe, [int(seed), n_classes])
-            kept = file.read()
+        with torch.device("cpu" if kept is None else "meta"):  # first weights only to train
+            model = GatedAttentionFusion(
+                {m: a.shape[1] for m, a in embeddings.items()},
+                n_classes=n_classes,
+                **{k: recipe[k] for k in _NETWORK_KEYS},
+            )
         if kept is None:
             kept = _train(model, take, train, val, recipe)
             if file:
                 file.write(*kept)
     state, best_epoch, history = kept
-    model.load_state_dict(state)
+    model.to_empty(device="cpu").load_state_dict(state)
     frame = pd.DataFrame(history, columns=["epoch", "loss", "val_accuracy"])
     return Fitted(
         model.eval(), tuple(embeddings), centre, scale, missing, frame, best_epoch, constant
@@ -537,7 +552,7 @@ class _FitFile:
     def __init__(self, embeddings, y, train, val, recipe, settings):
         if len(embeddings) == 1:
             recipe = recipe | {"pooling": "sum"}  # over one modality, all pooling is the same
-        code = code_of(fit, packages=("torch", "numpy"))
+        code = [code_of(fit), torch.__version__, np.__version__]
         about = json.dumps([sorted(recipe.items()), settings, code], default=str)
         digest = hashlib.sha256(about.encode())
         for rows in (train, np.zeros(0, int) if val is None else val):
@@ -622,7 +637,7 @@ def predict(
         mask = kept.expand(len(next(iter(used.values()))), -1)
         mask = mask if present is None else mask & present
     fitted.model.eval()
-    with _seeded(0), torch.no_grad():
+    with _one_thread(), torch.no_grad():
         out = fitted.model(inputs, mask)
         proba = torch.softmax(out.logits.double(), dim=1).numpy()
     gates = out.gates.numpy()
@@ -649,3 +664,49 @@ def ablate(fitted: Fitted, embeddings: Embeddings) -> dict[str, Prediction]:
     """
     kept = [(), *all_subsets(fitted.modalities)]
     return {inputs_name(k): predict(fitted, embeddings, keep=k) for k in kept}
+
+
+def fit_fold(given, y, plan: Plan, seed, how, keep, is_full, ablation):
+    """Fit one network and predict the rows to keep; runs in a worker process.
+
+    It is here because a worker imports the module of what it runs, and this one is light.
+    Arguments: as in `fusion.crossfit`, for one subset and seed.
+    """
+    fold, parts = plan
+    fitted = fit(given, y, train=parts["train"], val=parts["val"], seed=seed, **how)
+    frames, gates = [], None
+    for split in keep:
+        rows = parts[split]
+        part = {m: array[rows] for m, array in given.items()}
+        about = {"seed": seed, "fold": fold, "split": split}
+        out = predict(fitted, part)
+        frame = prediction_frame(rows, inputs_name(fitted.modalities), "fusion", about, y, out)
+        frames.append(frame)
+        if is_full and ablation:
+            zeroed = ablate(fitted, part)
+            frames += [
+                prediction_frame(rows, inputs, "ablation", about, y, p)
+                for inputs, p in zeroed.items()
+            ]
+        if is_full and split == "test":
+            gates = pd.concat(
+                pd.DataFrame(
+                    {
+                        "row": rows,
+                        "seed": seed,
+                        "modality": m,
+                        "gate": out.gates[:, i].astype(float),
+                        "attention": out.attention[:, i].astype(float),
+                    }
+                )
+                for i, m in enumerate(fitted.modalities)
+            )
+    return pd.concat(frames), gates
+
+
+def prediction_frame(rows, inputs, source, about, y, out: Prediction) -> pd.DataFrame:
+    """Predictions of some rows as a table; the main process puts clip ids in place of the rows."""
+    columns = {"row": rows, "inputs": inputs, "source": source, **about, "y": y[rows], "p": out.p}
+    if out.proba.shape[1] > 2:
+        columns |= {f"p_{k}": p for k, p in enumerate(out.proba.T)}
+    return pd.DataFrame(columns)
