@@ -96,7 +96,7 @@ course: $(ENV)  ## Put the exercises of the course into my-exercises; for nbgrad
 
 # ---- checks ----------------------------------------------------------------------------------
 test: $(ENV) lint  ## Set up everything and run all tests
-	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(PY) -m pytest -n "$$JOBS" --dist loadfile
+	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 $(PY) -m pytest -n "$$JOBS" --dist loadfile --no-loadscope-reorder
 
 lint: $(ENV)
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
