@@ -30,13 +30,13 @@ help:  ## Explain every target
 	@echo '  Variables: PY=python (use the active environment), EMPDIS_DATA=folder of corpora, JOBS=2'
 
 # ---- environment -----------------------------------------------------------------------------
-# Hashes are checked but for torch, whose CPU builds differ. Modules are compiled when first imported.
+# Hashes are checked but for torch, whose CPU builds differ. All cores compile the modules, not pip's one.
 PIP = -m pip install --quiet --no-compile --disable-pip-version-check
 define INSTALL
 @echo "[env ] installing requirements.lock"
 @$(1) $(PIP) --require-hashes --no-deps -r requirements.lock
-@$(1) $(PIP) -r requirements-torch.lock
-@$(1) $(PIP) --no-deps --no-build-isolation -e .
+@$(1) $(PIP) -r requirements-torch.lock && $(1) $(PIP) --no-deps --no-build-isolation -e .
+@$(1) -m compileall -qq -j 0 $$($(1) -c 'import sysconfig; print(sysconfig.get_path("purelib"))') || true
 @$(1) -m pip check > /dev/null || $(1) -m pip check
 endef
 
