@@ -74,7 +74,7 @@ def _row(what, value, better, goal, unit, where, sure):
         return f"| {what} | {bound} | not measured | | |"
     met = "yes" if (value <= goal if better == "less" else value >= goal) else "no"
     met = "with fits that may have been kept" if met == "yes" and not sure else met
-    return f"| {what} | {bound} | {value:.3g} {unit} | {met} | {where} |"
+    return f"| {what} | {bound} | {float(f'{value:.3g}'):,g} {unit} | {met} | {where} |"
 
 
 ABOUT = """# Benchmarks
